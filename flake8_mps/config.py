@@ -1,0 +1,119 @@
+"""Every option, checked before any file is read."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from .finding import Finding, Severity
+
+Version = tuple[int, int]
+
+OLDEST_TORCH: Version = (1, 12)
+"""The first release with an MPS device."""
+
+INTERNAL_ERROR = "MPS000"
+"""A failure of ours: no choice of codes may hide it."""
+
+
+class ConfigError(ValueError):
+    """An option with a wrong value. The text names the option, says what is wrong and what to write."""
+
+
+class Option(NamedTuple):
+    """An option as both command lines show it: ``--level`` of flake8-mps, ``--mps-level`` of flake8."""
+
+    name: str
+    metavar: str
+    help: str
+
+
+OPTIONS = (
+    Option("level", "LEVEL", "report this severity and above: info, warning or error (default: warning)"),
+    Option("torch", "VERSION", "the oldest PyTorch that the code has to run on, such as 2.6"),
+    Option("macos", "VERSION", "the oldest macOS that the code has to run on, such as 14.4"),
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to report and for which machines. ``torch`` and ``macos`` are the oldest to support, None if not told.
+
+    ``select`` and ``ignore`` are prefixes of codes, and the longer one wins; an empty ``select`` is every code.
+    """
+
+    level: Severity = Severity.WARNING
+    torch: Version | None = None
+    macos: Version | None = None
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+    @classmethod
+    def from_strings(
+        cls,
+        level: str | None = None,
+        torch: str | None = None,
+        macos: str | None = None,
+        select: Sequence[str] | None = None,
+        ignore: Sequence[str] | None = None,
+        *,
+        prefix: str = "--",
+    ) -> Config:
+        """The options as people write them; ``prefix`` is how their names begin. Raises ConfigError."""
+
+        def read(name: str, reader: Callable[[Any], Any], value: Any, default: Any) -> Any:
+            try:
+                return default if value is None else reader(value)
+            except ValueError as error:
+                raise ConfigError(f"{prefix}{name}: {error}") from None
+
+        return cls(
+            read("level", Severity.parse, level, cls.level),
+            read("torch", _torch, torch, cls.torch),
+            read("macos", _macos, macos, cls.macos),
+            read("select", _codes, select, cls.select),
+            read("ignore", _codes, ignore, cls.ignore),
+        )
+
+    @classmethod
+    def from_flake8(cls, options: argparse.Namespace) -> Config:
+        """The options that flake8 has read; choosing codes is left to flake8. Raises ConfigError."""
+        values = {option.name: getattr(options, f"mps_{option.name}") for option in OPTIONS}
+        return cls.from_strings(**values, prefix="--mps-")
+
+    def wants(self, finding: Finding) -> bool:
+        """Whether to report a finding."""
+        if finding.code == INTERNAL_ERROR:
+            return True
+        selected, ignored = _longest(self.select or ("",), finding.code), _longest(self.ignore, finding.code)
+        return finding.severity >= self.level and selected > ignored
+
+
+def _longest(prefixes: Sequence[str], code: str) -> int:
+    return max((len(prefix) for prefix in prefixes if code.startswith(prefix)), default=-1)
+
+
+def _version(text: str, form: str, example: str) -> Version:
+    if not (match := re.fullmatch(form, text.strip(), re.ASCII)):
+        raise ValueError(f"{text!r} is not a version; write it like {example}")
+    return int(match[1]), int(match[2] or 0)
+
+
+def _torch(text: str) -> Version:
+    return max(_version(text, r"(\d{1,4})\.(\d{1,4})(?:\.\d{1,4})?", "2.6 or 2.6.1"), OLDEST_TORCH)
+
+
+def _macos(text: str) -> Version:
+    return _version(text, r"(\d{1,4})(?:\.(\d{1,4})(?:\.\d{1,4})?)?", "14 or 14.4")
+
+
+def _codes(texts: Sequence[str]) -> tuple[str, ...]:
+    """The codes of a list whose items may hold several, split at commas and spaces. Raises ValueError."""
+    codes = re.split(r"[,\s]+", ",".join(texts).strip(", \t\n"))
+    for code in codes:
+        if not re.fullmatch(r"MPS\d{0,3}", code, re.ASCII):
+            raise ValueError(f"{code!r} is not a code or the beginning of one; write codes like MPS102 or MPS1")
+    return tuple(dict.fromkeys(codes))

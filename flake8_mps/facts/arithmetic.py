@@ -1,0 +1,95 @@
+"""Operators on values: dtype promotion, and operands that stand on different devices."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..finding import Step
+from .values import CPU, GPU, OUTSIDE, UNKNOWN, Array, Batch, Const, Device, Items, Moved, Tensor, Value, join_at
+
+if TYPE_CHECKING:
+    from .interpreter import Interpreter
+
+_FLOATS = frozenset({"float16", "bfloat16", "float32", "float64", "complex64", "complex128"})
+MAYBE_MPS = (GPU, OUTSIDE)
+
+
+def operate(run: Interpreter, node: ast.AST, operator: ast.operator, left: Value, right: Value) -> Value:
+    """``left op right``; notes operands that cannot meet."""
+    if isinstance(left, Device):  # "cuda:" + str(rank), "cuda:%d" % rank
+        return left if isinstance(operator, (ast.Add, ast.Mod)) else UNKNOWN
+    if isinstance(left, Items) and isinstance(right, Items) and isinstance(operator, ast.Add):
+        return Items(left.items + right.items)
+    left, right = as_tensor(left), as_tensor(right)
+    if isinstance(left, Tensor) or isinstance(right, Tensor):
+        return _tensors(run, node, operator, left, right)
+    if isinstance(left, Array) or isinstance(right, Array):
+        dtype = _numpy_dtype(operator, left, right)
+        trail = next((v.trail for v in (left, right) if isinstance(v, Array) and v.dtype == dtype and v.trail), ())
+        if dtype == "float64" and not trail:
+            trail = (Step(node.lineno, "float64 from arithmetic on integers"),)  # type: ignore[attr-defined]
+        return Array(dtype, trail)
+    return UNKNOWN
+
+
+def as_tensor(value: Value) -> Value:
+    """A batch taken for the tensor that it may be."""
+    return value.each if isinstance(value, Batch) else value
+
+
+def _tensors(run: Interpreter, node: ast.AST, operator: ast.operator, left: Value, right: Value) -> Value:
+    tensors = [value for value in (left, right) if isinstance(value, Tensor)]
+    if len(tensors) == 1:
+        tensor, other = tensors[0], right if tensors[0] is left else left
+        if isinstance(other, (Array, Moved)):
+            return UNKNOWN
+        known = tensor.dtype if isinstance(other, Const) and tensor.dtype in _FLOATS else None
+        return Tensor(tensor.at, known or (tensor.dtype if tensor.dtype == "float64" else None), tensor.batched,
+                      tensor.host_data, tensor.trail)
+    together(run, node, tensors, "operands")
+    return result_of(tensors)
+
+
+def together(run: Interpreter, node: ast.AST, tensors: list[Tensor], how: str) -> None:
+    """Notes tensors that stand on different devices; a 0-dimensional CPU tensor may meet any other."""
+    host = next((t for t in tensors if t.at == CPU and t.batched), None)
+    if host is not None and any(t.at in MAYBE_MPS for t in tensors):
+        run.note("devices-meet", node, how, host.trail)
+
+
+def result_of(tensors: list[Tensor]) -> Tensor:
+    """What an operation on these tensors gives: where they stand, and float64 if one is."""
+    standing = [t for t in tensors if t.batched] or tensors
+    at = standing[0].at
+    for tensor in standing[1:]:
+        at = join_at(at, tensor.at)
+    dtypes = {t.dtype for t in standing}
+    dtype = dtypes.pop() if len(dtypes) == 1 else "float64" if "float64" in dtypes else None
+    trail = next((t.trail for t in standing if t.dtype == dtype and t.trail), ())
+    host = any(t.host_data for t in standing)
+    return Tensor(at, dtype, any(t.batched for t in tensors), host, trail)
+
+
+def _numpy_dtype(operator: ast.operator, left: Value, right: Value) -> str | None:
+    """NumPy's promotion, as far as both sides are known; a Python number is weak."""
+    dtypes = [value.dtype for value in (left, right) if isinstance(value, Array)]
+    if any(isinstance(value, Tensor) for value in (left, right)):
+        return None
+    if "float64" in dtypes:
+        return "float64"
+    if None in dtypes or any(not isinstance(value, (Array, Const)) for value in (left, right)):
+        return None
+    if any(dtype in _FLOATS for dtype in dtypes):
+        return dtypes[0] if len(set(dtypes)) == 1 else None
+    number = next((value.value for value in (left, right) if isinstance(value, Const)), 0)
+    if isinstance(operator, ast.Div) or isinstance(number, float):
+        return "float64"
+    return dtypes[0] if len(set(dtypes)) == 1 else None
+
+
+def indexed(value: Tensor | Array, index: Value) -> Value:
+    """A part of a tensor or an array."""
+    if isinstance(value, Tensor):
+        return Tensor(value.at, value.dtype, False, value.host_data, value.trail)
+    return value

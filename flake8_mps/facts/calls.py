@@ -1,0 +1,332 @@
+"""What a call gives and does: the file's own functions and classes, torch's and NumPy's functions, modules, methods."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import methods, tables, transfer
+from .conditions import asks
+from .guards import Fact
+from .lookups import attribute_of, element
+from .values import (
+    OUTSIDE_DEVICE, PORTABLE_DEVICE, UNKNOWN, Array, Class, Device, Flag, Function, Instance, Items, Many, Module,
+    Moved, Name, Standing, Table, Tensor, Value,
+)
+
+if TYPE_CHECKING:
+    from .interpreter import Interpreter
+
+
+class Arguments(NamedTuple):
+    """The evaluated arguments of a call. ``open``: ``*args`` or ``**kwargs`` may hold more."""
+
+    positional: list[Value]
+    keywords: dict[str, Value]
+    open: bool
+
+    def get(self, position: int | None, keyword: str) -> Value | None:
+        if keyword in self.keywords:
+            return self.keywords[keyword]
+        if position is not None and position < len(self.positional):
+            return self.positional[position]
+        return None
+
+    def all(self) -> Iterator[Value]:
+        yield from self.positional
+        yield from self.keywords.values()
+
+
+def call(run: Interpreter, node: ast.Call) -> Value:
+    """Evaluates a call: who is called, with what, and to what effect."""
+    function = node.func
+    if isinstance(function, ast.Attribute):
+        receiver = run.eval(function.value)
+        callee = attribute_of(run, receiver, function)
+        if callee is not UNKNOWN:
+            run.values[function] = callee
+    else:
+        receiver, callee = None, run.eval(function)
+    run.guards_at[node] = run.guards & run.guards_at.get(node, run.guards)
+    args = _arguments(run, node, callee)
+    kind = type(callee)
+    if kind is Name:
+        result = _named(run, node, callee.name, args)
+    elif kind is Function:
+        result = _own_function(run, node, callee, args)
+    elif kind is Class:
+        result = _instance(run, node, callee, args)
+    elif kind is Flag and not args.positional:
+        result = callee
+    elif kind is Module or kind is Moved and receiver is None:
+        result = methods.forward(run, node, callee, args)
+    elif receiver is not None:
+        result = methods.call_method(run, node, receiver, function.attr, args)
+    else:
+        result = _unknown(run, node, args)
+    if result is not UNKNOWN:
+        run.values[node] = result
+    return result
+
+
+def _arguments(run: Interpreter, node: ast.Call, callee: Value) -> Arguments:
+    positional: list[Value] = []
+    keywords: dict[str, Value] = {}
+    is_open = False
+    for argument in node.args:
+        value = run.eval(argument)
+        if isinstance(argument, ast.Starred):
+            positional += value.items if isinstance(value, Items) else ()
+            is_open = is_open or not isinstance(value, Items)
+        else:
+            positional.append(value)
+    for keyword in node.keywords:
+        guards = run.guards
+        if keyword.arg == "map_location":
+            run.guards = guards | {Fact("map_location", True, keyword.value)}
+            value = run.eval(keyword.value)
+            methods.run_lambda(run, value)
+        else:
+            value = run.eval(keyword.value)
+        run.guards = guards
+        if keyword.arg is None:
+            is_open = is_open or not isinstance(value, Table)
+            keywords.update(value.items if isinstance(value, Table) else {})
+        else:
+            keywords[keyword.arg] = value
+            run.guards_at[keyword] = run.guards
+    _device_keywords(run, node, callee, keywords)
+    return Arguments(positional, keywords, is_open)
+
+
+def _device_keywords(run: Interpreter, node: ast.Call, callee: Value, keywords: dict[str, Value]) -> None:
+    """``device=`` and ``map_location=`` of whatever call, but for frameworks with devices of their own."""
+    if isinstance(callee, Name) and callee.name.partition(".")[0] in tables.NOT_TORCH:
+        return
+    if isinstance(callee, (Function, Class)):
+        return  # its body says what becomes of the argument
+    for keyword in ("device", "map_location"):
+        if keyword in keywords:
+            value = keywords[keyword]
+            run.devices.used(run, value, node, "map_location" if keyword == "map_location" else "argument")
+            if isinstance(value, Table):
+                for item in value.items.values():
+                    run.devices.used(run, item, node, keyword)
+
+
+# --- the file's own --------------------------------------------------------------------------------------------------
+
+
+def _own_function(run: Interpreter, node: ast.Call, function: Function, args: Arguments) -> Value:
+    owner = function.owner.info if isinstance(function.owner, Instance) else None
+    if not run.worth_running(function.node) and not any(map(_tells, args.all())):
+        return UNKNOWN
+    return run.call_function(function, args.positional, args.keywords, info=owner)
+
+
+def _tells(value: Value) -> bool:
+    """True for an argument that a function can do right or wrong with."""
+    return isinstance(value, (Device, Module, Moved, Tensor, Flag))
+
+
+def _instance(run: Interpreter, node: ast.Call, cls: Class, args: Arguments) -> Value:
+    run.initialise(cls.info, args.positional, args.keywords)
+    if not cls.info.is_module:
+        return Instance(cls.info)
+    moved = any(isinstance(value, Device) for value in args.all())
+    run.env[node] = Standing(None if moved or args.open or methods.places_itself(run, cls.info) else "cpu", "float32")
+    return Module(node, cls.info)
+
+
+def is_static(node: ast.AST) -> bool:
+    """True for a function in a class that takes no self."""
+    return any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in getattr(node, "decorator_list", ()))
+
+
+def parameters(
+    run: Interpreter, node: ast.FunctionDef | ast.Lambda, args: list[Value], keywords: dict[str, Value], skip: int
+) -> dict[str, Value]:
+    """The values of a function's parameters: what the call gives, or what the signature says of them."""
+    signature = node.args
+    names = [*signature.posonlyargs, *signature.args][skip:]
+    bound: dict[str, Value] = {}
+    defaults = dict(zip([a.arg for a in names][::-1], signature.defaults[::-1]))
+    defaults.update({a.arg: d for a, d in zip(signature.kwonlyargs, signature.kw_defaults) if d is not None})
+    for index, parameter in enumerate([*names, *signature.kwonlyargs]):
+        name = parameter.arg
+        if name in keywords:
+            bound[name] = keywords[name]
+        elif index < len(args) and index < len(names):
+            bound[name] = args[index]
+        else:
+            bound[name] = _unfilled(run, parameter, defaults.get(name), bool(args or keywords))
+    for rest in (signature.vararg, signature.kwarg):
+        if rest is not None:
+            bound[rest.arg] = UNKNOWN
+    return bound
+
+
+def _unfilled(run: Interpreter, parameter: ast.arg, default: ast.expr | None, called: bool) -> Value:
+    """A parameter that no call here fills: a device from outside, a device by default, or unknown."""
+    value = run.values.get(("default", parameter)) if default is not None else None  # type: ignore[call-overload]
+    if called and value is not None:
+        return value
+    if isinstance(value, Device):
+        return Device(value.places | OUTSIDE_DEVICE.places)
+    if tables.DEVICE_NAME.search(parameter.arg):
+        return OUTSIDE_DEVICE
+    annotation = parameter.annotation
+    name = annotation.attr if isinstance(annotation, ast.Attribute) else getattr(annotation, "id", "")
+    if name == "Tensor":
+        return Tensor()
+    return OUTSIDE_DEVICE if name == "device" else UNKNOWN
+
+
+def defaults(run: Interpreter, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    """Evaluates the default arguments of a definition. A CUDA default harms only callers who leave it be."""
+    signature = node.args
+    names = [*signature.posonlyargs, *signature.args]
+    pairs = [
+        *zip(names[len(names) - len(signature.defaults):], signature.defaults),
+        *((a, d) for a, d in zip(signature.kwonlyargs, signature.kw_defaults) if d is not None),
+    ]
+    guards = run.guards
+    for parameter, default in pairs:
+        run.guards = guards | {Fact("default", True, default)}
+        value = run.eval(default)
+        run.values[("default", parameter)] = value  # type: ignore[index]
+        run.devices.named(run, parameter.arg, value)
+    run.guards = guards
+
+
+def modules_in(value: Value) -> Iterator[Module]:
+    """The modules that a result holds."""
+    if isinstance(value, Module):
+        yield value
+    elif isinstance(value, Items):
+        for item in value.items:
+            yield from modules_in(item)
+
+
+# --- by name ---------------------------------------------------------------------------------------------------------
+
+
+def _named(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    """A call of something imported or built in."""
+    handler = CALLS.get(name)
+    if handler is not None:
+        return handler(run, node, name, args)
+    if name in tables.FACTORIES:
+        return transfer.factory(run, node, name, args)
+    if name in tables.NUMPY:
+        return transfer.numpy(run, node, name, args)
+    flag = asks(name, node)
+    if flag is not None:
+        return flag
+    if name.startswith("torch."):
+        return methods.torch_function(run, node, name, args)
+    return _unknown(run, node, args)
+
+
+def _unknown(run: Interpreter, node: ast.Call, args: Arguments) -> Value:
+    """A function this file does not show: it may move the modules that it is given."""
+    name = run.values.get(node.func)
+    text = name.name if isinstance(name, Name) else ""
+    if text not in tables.LEAVES_MODULES and not text.startswith(tables.LEAVES_MODULES_PREFIXES):
+        for value in args.all():
+            for module in modules_in(value):
+                run.env[module.site] = Standing()
+    return UNKNOWN
+
+
+def _device(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    value = args.get(0, "device") or args.get(0, "type")
+    run.devices.used(run, value or UNKNOWN, node, "argument")
+    return value if isinstance(value, Device) else OUTSIDE_DEVICE
+
+
+def _use_device(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    run.devices.used(run, args.get(0, "device") or UNKNOWN, node, "argument")
+    return UNKNOWN
+
+
+def _portable(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    run.devices.portable += 1
+    return PORTABLE_DEVICE
+
+
+def _same(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    value = args.get(0, "x")
+    return value if isinstance(value, (Flag, Device, Tensor, Array, Items)) else transfer.scalar(name, value)
+
+
+def _getattr(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    """``getattr(torch.backends, "mps", None)``, ``hasattr(torch, "mps")``."""
+    holder, attr = args.get(0, "object"), node.args[1] if len(node.args) > 1 else None
+    text = attr.value if isinstance(attr, ast.Constant) and isinstance(attr.value, str) else None
+    if not isinstance(holder, Name) or text is None:
+        return OUTSIDE_DEVICE if text and tables.DEVICE_NAME.search(text) else UNKNOWN
+    full = f"{holder.name}.{text}"
+    flag = asks(full, node)
+    if flag is not None and "mps" in full:
+        run.devices.portable += 1
+    return flag if name == "builtins.hasattr" and flag is not None else Name(full) if name == "builtins.getattr" else UNKNOWN
+
+
+def _any(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    """``next(d for d in ...)``, ``max``, ``list``, ``iter``: one of, or all of, what the argument gives."""
+    value = args.get(0, "iterable")
+    if value is None:
+        return UNKNOWN
+    return element(run, value) if name == "builtins.next" else value
+
+
+def _enumerate(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    parts = [element(run, value) for value in args.positional]
+    if all(part is UNKNOWN for part in parts):
+        return UNKNOWN
+    return Many(Items((UNKNOWN, *parts[:1]))) if name == "builtins.enumerate" else Many(Items(tuple(parts)))
+
+
+def _first(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    return args.get(0, "iterable") or UNKNOWN
+
+
+def _environment(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    """``os.environ.get("DEVICE", "cuda")``: the user's, with a default."""
+    default = args.get(1, "default")
+    text = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else ""
+    if isinstance(default, Device):
+        extra = frozenset({Fact("default", True, node)})
+        run.devices.used(run, default, node, "named", extra)
+        return Device(frozenset(p._replace(guards=p.guards | extra) for p in default.places) | OUTSIDE_DEVICE.places)
+    return OUTSIDE_DEVICE if tables.DEVICE_NAME.search(str(text)) else UNKNOWN
+
+
+CALLS: dict[str, Callable[[Interpreter, ast.Call, str, Arguments], Value]] = {
+    "torch.device": _device,
+    "torch.set_default_device": _use_device,
+    "torch.cuda.set_device": _use_device,
+    "torch.accelerator.current_accelerator": _portable,
+    "builtins.bool": _same,
+    "builtins.int": _same,
+    "builtins.float": _same,
+    "builtins.str": _same,
+    "builtins.tuple": _first,
+    "builtins.list": _first,
+    "builtins.iter": _first,
+    "builtins.sorted": _first,
+    "builtins.reversed": _first,
+    "tqdm.tqdm": _first,
+    "tqdm.auto.tqdm": _first,
+    "tqdm.trange": _first,
+    "tqdm.notebook.tqdm": _first,
+    "builtins.next": _any,
+    "builtins.enumerate": _enumerate,
+    "builtins.zip": _enumerate,
+    "builtins.getattr": _getattr,
+    "builtins.hasattr": _getattr,
+    "os.environ.get": _environment,
+    "os.getenv": _environment,
+}

@@ -1,0 +1,85 @@
+"""Classes of the file: what their objects hold, found by running ``__init__`` once."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..shapes import FUNCTIONS
+from .values import UNKNOWN, Class, Function, Name, Value
+
+if TYPE_CHECKING:
+    from .interpreter import Interpreter
+
+_WRITE = re.compile(r"\bself\.(\w+)(?:\s*:[^=\n]+)?\s*=(?!=)|\bself\.(\w+)\.(?:to|cuda|cpu|double|half|float)\(")
+_MODULE_BASES = re.compile(r"(?:^|\.)(?:\w*Module|PreTrainedModel|ModelMixin|Sequential|ModuleList)$")
+
+
+@dataclass(eq=False)
+class ClassInfo:
+    """One class: its methods, and the attributes that ``__init__`` and the class body give its objects."""
+
+    node: ast.ClassDef
+    bases: tuple[Value, ...]
+    around: dict[str, Value] | None
+    methods: dict[str, ast.FunctionDef] = field(default_factory=dict)
+    attributes: dict[str, Value] = field(default_factory=dict)
+    store: dict[ast.AST, Value] = field(default_factory=dict)
+    initialised: bool = False
+    rewritten: frozenset[str] = frozenset()
+
+    def mro(self) -> list[ClassInfo]:
+        """This class and its bases in the same file, nearest first; a class that inherits itself ends there."""
+        order: list[ClassInfo] = []
+        todo = [self]
+        while todo:
+            info = todo.pop(0)
+            if info not in order:
+                order.append(info)
+                todo.extend(base.info for base in info.bases if isinstance(base, Class))
+        return order
+
+    @property
+    def is_module(self) -> bool:
+        """True for subclasses of torch.nn.Module and of the classes that other packages derive from it."""
+        return any(
+            isinstance(base, Name) and _MODULE_BASES.search(base.name) for info in self.mro() for base in info.bases
+        )
+
+    @property
+    def is_foreign(self) -> bool:
+        """True when a base comes from somewhere else, so that objects can hold what this file does not show."""
+        return any(not isinstance(base, Class) for info in self.mro() for base in info.bases)
+
+    def method(self, name: str) -> Function | None:
+        for info in self.mro():
+            if name in info.methods:
+                return Function(info.methods[name], info.around)
+        return None
+
+    def attribute(self, name: str) -> Value:
+        """What an object holds under this name when a method begins; UNKNOWN where other methods rewrite it."""
+        for info in self.mro():
+            if name in info.rewritten:
+                return UNKNOWN
+        for info in self.mro():
+            if name in info.attributes:
+                return info.attributes[name]
+        return UNKNOWN
+
+
+def describe(run: Interpreter, node: ast.ClassDef, bases: tuple[Value, ...]) -> ClassInfo:
+    """The class of a definition. Attributes that methods other than ``__init__`` write are found by their text."""
+    info = ClassInfo(node, bases, run.around())
+    rewritten: set[str] = set()
+    for statement in node.body:
+        if isinstance(statement, FUNCTIONS):
+            info.methods[statement.name] = statement
+            if statement.name != "__init__":
+                text = "\n".join(run.source.lines[statement.lineno - 1 : statement.end_lineno])
+                if "self." in text:
+                    rewritten.update(a or b for a, b in _WRITE.findall(text))
+    info.rewritten = frozenset(rewritten)
+    return info

@@ -1,0 +1,295 @@
+"""What conditions say of the machine, and which statements end a program or handle its failure."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from . import tables
+from .guards import NOTHING, Fact, Guards, common, has
+from .values import UNKNOWN, Const, Device, Flag, Items, Name, Value, join
+
+if TYPE_CHECKING:
+    from .interpreter import Interpreter
+
+NO_FLAG = Flag(NOTHING, NOTHING)
+
+
+def condition(run: Interpreter, node: ast.expr) -> Flag:
+    """What an expression says of the machine, taken as a condition."""
+    return flag_of(run.eval(node), node)
+
+
+def flag_of(value: Value, node: ast.expr) -> Flag:
+    if isinstance(value, Flag):
+        return value
+    if isinstance(value, Name):
+        return asks(value.name, node) or NO_FLAG
+    if value is UNKNOWN or isinstance(value, Const) and isinstance(value.value, (bool, int)):
+        return _option(node)
+    return NO_FLAG
+
+
+def asks(name: str, node: ast.expr) -> Flag | None:
+    """The flag of a question about the machine, by the name of who answers it."""
+    if name in tables.ASKS_CUDA:
+        return _either("cuda", node)
+    if name in tables.ASKS_MPS:
+        return _either("mps", node)
+    last = name.rpartition(".")[2]
+    if tables.CUDA_PREDICATE.match(last):
+        return _either("cuda", node)
+    return _either("mps", node) if tables.MPS_PREDICATE.match(last) else None
+
+
+def asked_by_name(name: str) -> Value:
+    """An attribute or key that this file does not set, called as transformers and others call their answers."""
+    if tables.CUDA_PREDICATE.match(name):
+        return _either("cuda", None)
+    return _either("mps", None) if tables.MPS_PREDICATE.match(name) else UNKNOWN
+
+
+def _either(kind: str, origin: ast.AST | None) -> Flag:
+    return Flag(frozenset({Fact(kind, True, origin)}), frozenset({Fact(kind, False, origin)}))
+
+
+def _option(node: ast.expr) -> Flag:
+    """A switch of the user's, known only by its name: ``args.gpu``, ``use_cuda``, ``no_cuda``."""
+    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        name = str(node.slice.value)
+    if tables.CPU_OPTION.search(name):
+        return Flag(NOTHING, frozenset({Fact("option", True, node)}))
+    if tables.CUDA_OPTION.search(name):
+        return Flag(frozenset({Fact("option", True, node)}), NOTHING)
+    return NO_FLAG
+
+
+# --- and, or, not ----------------------------------------------------------------------------------------------------
+
+
+def negation(run: Interpreter, node: ast.UnaryOp) -> Value:
+    flag = condition(run, node.operand)
+    return Flag(flag.when_false, flag.when_true) if flag != NO_FLAG else UNKNOWN
+
+
+def boolean(run: Interpreter, node: ast.BoolOp) -> Value:
+    """``a and b``, ``a or b``: a flag where a side is one, devices where a side is one."""
+    is_and, guards = isinstance(node.op, ast.And), run.guards
+    values, total = [], None
+    for part in node.values:
+        value = run.eval(part)
+        flag = flag_of(value, part)
+        values.append(value)
+        run.guards = run.guards | (flag.when_true if is_and else flag.when_false)
+        total = flag if total is None else _combine(total, flag, is_and)
+    run.guards = guards
+    if any(isinstance(value, Device) for value in values):
+        return _devices(run, values, total)
+    if total is not None and total != NO_FLAG:
+        return total
+    result: Value | None = None
+    for value in values:
+        result = join(result, value)
+    return result or UNKNOWN
+
+
+def _combine(left: Flag, right: Flag, is_and: bool) -> Flag:
+    if is_and:
+        return Flag(left.when_true | right.when_true, common(left.when_false, right.when_false))
+    return Flag(common(left.when_true, right.when_true), left.when_false | right.when_false)
+
+
+def _devices(run: Interpreter, values: list[Value], flag: Flag | None) -> Value:
+    """``cuda and "cuda" or "cpu"``, ``args.device or "cuda"``: any of the devices named."""
+    merged: Value | None = None
+    for value in values:
+        if not isinstance(value, (Flag, Const)):
+            merged = value if merged is None else run.devices.merge(merged, value, flag)
+    return merged or UNKNOWN
+
+
+# --- comparisons -----------------------------------------------------------------------------------------------------
+
+_SAME = (ast.Eq, ast.Is, ast.In)
+_OTHER = (ast.NotEq, ast.IsNot, ast.NotIn)
+
+
+def comparison(run: Interpreter, node: ast.Compare) -> Value:
+    """A comparison with a device's text, a platform's name, a count of GPUs or a bool."""
+    left = run.eval(node.left)
+    rights = [run.eval(part) for part in node.comparators]
+    if len(rights) != 1:
+        return UNKNOWN
+    operator, right = node.ops[0], rights[0]
+    if isinstance(left, (Device, Const)) and not isinstance(right, (Device, Const, Items)):
+        left, right, count_left = right, left, True  # "cuda" in str(device), "cuda" == device.type
+    else:
+        count_left = False
+    left_node = node.comparators[0] if count_left else node.left
+    flag = _compared(run, left, left_node, right, operator, count_left)
+    if flag is None or flag == NO_FLAG:
+        return UNKNOWN
+    return Flag(flag.when_false, flag.when_true) if isinstance(operator, _OTHER) else flag
+
+
+def _compared(
+    run: Interpreter, left: Value, left_node: ast.expr, right: Value, operator: ast.cmpop, swapped: bool
+) -> Flag | None:
+    if isinstance(right, Device):
+        return _is_device(right, left_node) if isinstance(operator, (*_SAME, *_OTHER)) else None
+    if isinstance(right, Items):
+        return _among(right, left_node)
+    flag = flag_of(left, left_node)
+    if isinstance(left, Name) and left.name in tables.PLATFORM_NAMES:
+        return _platform(right, left_node)
+    if not isinstance(right, Const) or swapped:
+        return None
+    if right.value is None or isinstance(right.value, bool):
+        holds = bool(right.value)
+        same = isinstance(operator, (*_SAME, *_OTHER))
+        return (flag if holds else Flag(flag.when_false, flag.when_true)) if same and flag != NO_FLAG else None
+    if isinstance(right.value, int) and flag != NO_FLAG:
+        return _count(flag, operator, right.value)
+    return _platform(right, left_node) if _mentions_platform(left_node) else None
+
+
+def _is_device(device: Device, asked: ast.expr) -> Flag | None:
+    """``x.device.type == "cuda"`` and its kin: what kind of device is at hand."""
+    kinds = device.kinds
+    if len(kinds) != 1 or not kinds <= {"cuda", "mps", "cpu"}:
+        return None
+    return _either(f"{next(iter(kinds))}-device", asked)
+
+
+def _among(items: Items, asked: ast.expr) -> Flag | None:
+    """``device.type in ("cuda", "xpu")``: not in it means none of them."""
+    kinds = {kind for item in items.items if isinstance(item, Device) for kind in item.kinds}
+    if not kinds or any(not isinstance(item, (Device, Const)) for item in items.items):
+        return None
+    known = kinds & {"cuda", "mps", "cpu"}
+    when_true = {Fact(f"{kind}-device", False, asked) for kind in {"mps", "cpu"} - kinds}
+    if kinds == {"cuda"}:
+        when_true = {Fact("cuda-device", True, asked)}
+    return Flag(frozenset(when_true), frozenset(Fact(f"{kind}-device", False, asked) for kind in known))
+
+
+def _count(flag: Flag, operator: ast.cmpop, number: int) -> Flag | None:
+    """``torch.cuda.device_count() > 1``: true only with CUDA; false says nothing unless it counts from one."""
+    if isinstance(operator, ast.Gt) and number >= 0 or isinstance(operator, ast.GtE) and number >= 1:
+        first = number + isinstance(operator, ast.Gt)
+        return Flag(flag.when_true, flag.when_false if first == 1 else NOTHING)
+    if isinstance(operator, ast.Lt) and number >= 1 or isinstance(operator, ast.LtE) and number >= 0:
+        first = number + isinstance(operator, ast.LtE)
+        return Flag(flag.when_false if first == 1 else NOTHING, flag.when_true)
+    if isinstance(operator, (ast.Eq, ast.NotEq)):
+        return Flag(flag.when_false, flag.when_true) if number == 0 else Flag(flag.when_true, NOTHING)
+    return None
+
+
+def _mentions_platform(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("system", "machine")
+
+
+def _platform(value: Value, asked: ast.expr) -> Flag | None:
+    """``sys.platform == "darwin"``, ``platform.system() != "Linux"``, ``os.name == "nt"``."""
+    if not isinstance(value, Const) or not isinstance(value.value, str):
+        return None
+    text = value.value.lower()
+    if text in ("darwin", "arm64"):
+        return Flag(frozenset({Fact("mac", True, asked)}), frozenset({Fact("mac", False, asked)} if text == "darwin" else ()))
+    if text in ("linux", "linux2", "win32", "windows", "nt"):
+        return Flag(frozenset({Fact("mac", False, asked)}), NOTHING)
+    return None
+
+
+def starts_with(value: Value, node: ast.Call, argument: Value) -> Value:
+    """``device.startswith("cuda")``, ``sys.platform.startswith("linux")``."""
+    if isinstance(argument, Device):
+        return _is_device(argument, node) or UNKNOWN
+    if isinstance(value, Name) and value.name in tables.PLATFORM_NAMES:
+        return _platform(argument, node) or UNKNOWN
+    return UNKNOWN
+
+
+# --- functions kept to machines with CUDA ----------------------------------------------------------------------------
+
+
+def decorator_guards(run: Interpreter, decorators: list[ast.expr]) -> Guards:
+    """What holds in a function that its decorators skip elsewhere."""
+    guards = NOTHING
+    for node in decorators:
+        run.eval(node)
+        call = node if isinstance(node, ast.Call) else None
+        function = call.func if call else node
+        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        if tables.CUDA_DECORATOR.match(name):
+            guards |= {Fact("cuda", True, node)}
+        elif call is not None and call.args and name in ("skipif", "skipIf", "skip_if"):
+            guards |= condition(run, call.args[0]).when_false
+        elif call is not None and call.args and name in ("skipUnless", "skip_unless"):
+            guards |= condition(run, call.args[0]).when_true
+        elif name in ("cuda", "gpu"):  # @pytest.mark.gpu
+            guards |= {Fact("cuda", True, node)}
+        elif isinstance(value := run.values.get(function), Flag):
+            guards |= value.when_false
+    return guards
+
+
+# --- ends and failures -----------------------------------------------------------------------------------------------
+
+_EXITS = frozenset({"sys.exit", "os._exit", "builtins.exit", "builtins.quit", "os.abort"})
+_SKIPS = frozenset({"pytest.skip", "pytest.importorskip", "unittest.SkipTest", "pytest.xfail"})
+_CATCH = frozenset({
+    "builtins.Exception", "builtins.BaseException", "builtins.RuntimeError", "builtins.AssertionError",
+})
+
+
+def never_returns(run: Interpreter, call: ast.Call) -> bool:
+    """True for a call that ends the program or the test."""
+    value = run.values.get(call.func)
+    if isinstance(value, Name):
+        return value.name in _EXITS or value.name in _SKIPS
+    return isinstance(call.func, ast.Attribute) and call.func.attr == "skipTest"
+
+
+def gives_up(run: Interpreter, last: ast.stmt) -> bool:
+    """True when this last statement of a branch ends the program: a raise or an exit, but not a skipped test."""
+    if isinstance(last, ast.Raise):
+        raised = last.exc.func if isinstance(last.exc, ast.Call) else last.exc
+        name = raised.attr if isinstance(raised, ast.Attribute) else getattr(raised, "id", "")
+        return "Skip" not in name and name not in ("NotImplementedError", "StopIteration")
+    if not isinstance(last, ast.Expr) or not isinstance(last.value, ast.Call):
+        return False
+    value = run.values.get(last.value.func)
+    if isinstance(value, Name) and value.name in _EXITS:
+        return True
+    function = last.value.func  # argparse's parser.error(...)
+    return isinstance(function, ast.Attribute) and function.attr == "error" and isinstance(function.value, ast.Name) and (
+        "pars" in function.value.id
+    )
+
+
+def catches(run: Interpreter, handler: ast.ExceptHandler) -> bool:
+    """True when a handler takes what CUDA raises on a machine without it, and goes on."""
+    types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    taken = False
+    for node in types:
+        value = run.eval(node) if node is not None else None
+        taken = taken or node is None or isinstance(value, Name) and value.name in _CATCH
+    if not taken:
+        return False
+    last = handler.body[-1]
+    if isinstance(last, ast.Raise):
+        return False
+    if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
+        run.eval(last.value.func)
+        return not never_returns(run, last.value)
+    return True
+
+
+def swallows(run: Interpreter, node: ast.expr) -> bool:
+    """True for ``with pytest.raises(...)``, ``self.assertRaises(...)``, ``contextlib.suppress(...)``."""
+    function = node.func if isinstance(node, ast.Call) else None
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    return name in ("raises", "assertRaises", "assertRaisesRegex", "suppress")

@@ -1,0 +1,163 @@
+"""Which device literals are put to use, under which guards, and which choices can be MPS.
+
+A literal is judged once, when the whole file has run: used where nothing asks for CUDA, it is hard-coded; used only
+where CUDA is there, it is a choice between CUDA and the CPU; met on any path by MPS, it is a portable choice.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import tables
+from .guards import AS_WRITTEN, NOTHING, Guards, cause, contradicts, has
+from .values import OUTSIDE_PLACE, UNKNOWN, Const, Device, Flag, Place, Value
+
+if TYPE_CHECKING:
+    from .interpreter import Interpreter
+
+PORTABLE = frozenset({"mps", "portable"})
+
+
+class Use(NamedTuple):
+    """A use of a CUDA device: ``argument`` of torch, ``method`` (.cuda()), ``type``, ``map_location`` or ``named``."""
+
+    how: str
+    node: ast.AST
+    guards: Guards
+
+
+class Arm(NamedTuple):
+    """What one arm of a choice did with devices; ``count`` is how often MPS had come up when it ended."""
+
+    origins: frozenset[ast.AST]
+    portable: bool
+    count: int
+
+    def excuse_if(self, other: Arm, log: DeviceLog) -> None:
+        """CUDA in this arm is one side of a portable choice when another arm has MPS."""
+        if other.portable:
+            log.excused |= self.origins
+
+    def excuse_since(self, log: DeviceLog) -> None:
+        """This arm left the block: what followed it there is its other arm."""
+        if log.portable > self.count:
+            log.excused |= self.origins
+
+
+class Mark(NamedTuple):
+    """A moment of the log; ``until`` tells what has happened since."""
+
+    places: int
+    portable: int
+
+    def until(self, log: DeviceLog) -> Arm:
+        return Arm(frozenset(log.trail[self.places :]), log.portable > self.portable, log.portable)
+
+
+class DeviceLog:
+    """Everything that happened to device literals in one file."""
+
+    def __init__(self) -> None:
+        self.uses: dict[ast.AST, list[Use]] = {}
+        self.excused: set[ast.AST] = set()
+        self.trail: list[ast.AST] = []
+        self.portable = 0
+
+    def mark(self) -> Mark:
+        return Mark(len(self.trail), self.portable)
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def literal(self, run: Interpreter, node: ast.expr, kind: str) -> Device:
+        """The device that a text names."""
+        if kind in PORTABLE:
+            self.portable += 1
+        elif kind == "cuda":
+            self.trail.append(node)
+            run.literal_guards[node] = run.guards
+        return Device(frozenset({Place(kind, node, run.guards)}))
+
+    def used(self, run: Interpreter, value: Value, node: ast.AST, how: str, extra: Guards = NOTHING) -> None:
+        """A value is put where a device belongs."""
+        if isinstance(value, Device):
+            for place in value.places:
+                if place.kind == "cuda" and place.origin is not None:
+                    self.use(place.origin, Use(how, node, place.guards | run.guards | extra))
+
+    def use(self, origin: ast.AST, use: Use) -> None:
+        uses = self.uses.setdefault(origin, [])
+        if use not in uses:
+            uses.append(use)
+        self.trail.append(origin)
+
+    def named(self, run: Interpreter, name: str, value: Value, extra: Guards = NOTHING) -> None:
+        """A value gets a name; a device with the name of a device is meant to be one."""
+        if isinstance(value, Device) and tables.DEVICE_NAME.search(name):
+            self.used(run, value, run.source.tree, "named", extra)
+
+    # --- joins -------------------------------------------------------------------------------------------------------
+
+    def merge(self, left: Value | None, right: Value | None, flag: Flag | None) -> Value:
+        """A device that one of two paths chose. MPS on one excuses CUDA on the other; so does a path that this file
+        does not show, if the condition asked for CUDA."""
+        left, right = (None if _is_none(side) else side for side in (left, right))
+        if left is None or right is None:
+            return left or right or UNKNOWN
+        places: frozenset[Place] = frozenset()
+        for side in (left, right):
+            places |= side.places if isinstance(side, Device) else {OUTSIDE_PLACE}
+        asks = flag is not None and (has(flag.when_true, "cuda") or has(flag.when_false, "cuda"))
+        kinds = {place.kind for place in places}
+        if kinds & PORTABLE or asks and not (_certain(left) and _certain(right)):
+            self.excused.update(p.origin for p in places if p.kind == "cuda" and p.origin is not None)
+        return Device(places)
+
+    def merge_all(self, results: Iterable[tuple[Value, Guards]]) -> Value:
+        """The device that a function returns, one way or another."""
+        merged: Value | None = None
+        for value, guards in results:
+            merged = value if merged is None else self.merge(merged, value, Flag(guards, NOTHING))
+        return merged or UNKNOWN
+
+    # --- the verdict -------------------------------------------------------------------------------------------------
+
+    def decide(self, run: Interpreter) -> None:
+        """Notes, for each literal that nothing excuses, what it is; a choice is noted once for what asked for CUDA."""
+        chosen: set[ast.AST] = set()
+        for origin in sorted(self.uses, key=_position):
+            if origin in self.excused:
+                continue
+            uses = self._decisive(self.uses[origin])
+            bare = [use for use in uses if not contradicts(use.guards, AS_WRITTEN)]
+            first = min(bare or uses, key=lambda use: (has(use.guards, "default"), has(use.guards, "option")))
+            run.guards = first.guards
+            if not bare or all(has(use.guards, "option") and first.how != "method" for use in bare):
+                asked = cause(first.guards) or origin
+                if asked not in chosen and first.how != "map_location_inside":
+                    chosen.add(asked)
+                    run.note("cuda-or-cpu", origin, first.how)
+            elif first.how == "method":
+                run.note("cuda-method", origin)
+            elif first.how != "type":
+                run.note("cuda-literal", origin, first.how)
+            run.guards = NOTHING
+
+    @staticmethod
+    def _decisive(uses: list[Use]) -> list[Use]:
+        """A name alone says less than what is done with it."""
+        return [use for use in uses if use.how != "named"] or uses
+
+
+def _certain(value: Value) -> bool:
+    """True for a device all of whose places the file shows."""
+    return isinstance(value, Device) and "outside" not in value.kinds
+
+
+def _is_none(value: Value | None) -> bool:
+    return isinstance(value, Const) and value.value is None
+
+
+def _position(node: ast.AST) -> tuple[int, int]:
+    return node.lineno, node.col_offset  # type: ignore[attr-defined]

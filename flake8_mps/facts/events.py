@@ -1,0 +1,51 @@
+"""What facts note while they follow values: the places that rules of kind ``conflicts(...)`` decide.
+
+``TRIGGERS`` says by which shapes each kind of event can begin, so that the search knows which code to follow at all.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+from ..finding import Step
+from ..shapes import Where, calls, keywords, methods
+from .guards import NOTHING, Guards
+
+MOVES = methods("to", "cuda") | keywords("device")
+DEVICES = MOVES | keywords("map_location") | calls(
+    "torch.device", "torch.set_default_device", "torch.cuda.is_available", "torch.cuda.device_count"
+)
+
+TRIGGERS: dict[str, Where] = {
+    # A literal CUDA device that something uses with no regard to whether CUDA is there.
+    "cuda-literal": DEVICES,
+    # ``.cuda()`` with no regard to whether CUDA is there.
+    "cuda-method": methods("cuda"),
+    # A choice between CUDA and the CPU that can never be MPS.
+    "cuda-or-cpu": DEVICES,
+    # The program ends where CUDA is not available.
+    "refusal": calls("torch.cuda.is_available", "torch.cuda.device_count"),
+    # float64 asked for by its torch name, on a device.
+    "float64-requested": MOVES,
+    # A tensor that was made float64 on the CPU, moved to a device as it is.
+    "float64-kept": MOVES,
+    # float64 that NumPy or Python chose, moved to a device.
+    "float64-moved": MOVES,
+    # A moved tensor that nobody keeps.
+    "dropped-move": MOVES,
+    # A module and its input, or two operands, on different devices.
+    "devices-meet": MOVES,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """One noted place. ``how`` tells variants of a kind apart; ``guards`` is what holds there."""
+
+    kind: str
+    node: ast.AST
+    how: str = ""
+    guards: Guards = NOTHING
+    trail: tuple[Step, ...] = ()
+    detail: str = ""

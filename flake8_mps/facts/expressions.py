@@ -1,0 +1,221 @@
+"""What an expression evaluates to. Calls have a page of their own, ``calls.py``, and so have conditions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from . import arithmetic, calls, conditions, tables
+from .conditions import asked_by_name, condition
+from .guards import AS_WRITTEN, contradicts
+from .lookups import attribute_of, element
+from .values import (
+    OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Function, Items, Many, Name, Place, Table, Tensor, Value,
+)
+
+if TYPE_CHECKING:
+    from .interpreter import Interpreter
+
+
+def children(run: Interpreter, node: ast.expr) -> Value:
+    """An expression that facts know nothing of: its parts are evaluated for what they do."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            run.eval(child)
+    return UNKNOWN
+
+
+# --- names and attributes --------------------------------------------------------------------------------------------
+
+
+def _name(run: Interpreter, node: ast.Name) -> Value:
+    value = run.lookup(node.id)
+    if type(value) is Name:
+        run.values[node] = value
+    return value
+
+
+def _attribute(run: Interpreter, node: ast.Attribute) -> Value:
+    receiver = run.eval(node.value)
+    value = attribute_of(run, receiver, node)
+    if value is not UNKNOWN:
+        run.values[node] = value
+    if type(value) is Name and value.name.startswith("torch.cuda.") and value.name.endswith("Tensor"):
+        run.guards_at[node] = run.guards
+        if contradicts(run.guards, AS_WRITTEN):
+            run.devices.used(run, run.devices.literal(run, node, "cuda"), node, "type")
+    return value
+
+
+# --- literals --------------------------------------------------------------------------------------------------------
+
+
+def _constant(run: Interpreter, node: ast.Constant) -> Value:
+    value = node.value
+    if type(value) is str and len(value) < 16 and (match := tables.DEVICE_TEXT.match(value)):
+        return run.devices.literal(run, node, _kind(match[1]))
+    return Const(value)
+
+
+def _kind(name: str) -> str:
+    return name if name in ("cpu", "cuda", "mps") else "other"
+
+
+def _joined(run: Interpreter, node: ast.JoinedStr) -> Value:
+    """An f-string; ``f"cuda:{rank}"`` is a device."""
+    for part in node.values:
+        if isinstance(part, ast.FormattedValue):
+            run.eval(part.value)
+    first = node.values[0] if node.values else None
+    if isinstance(first, ast.Constant) and first.value == "cuda:":
+        return run.devices.literal(run, node, "cuda")
+    if len(node.values) == 2 and isinstance(first, ast.Constant) and first.value == "cuda":
+        return run.devices.literal(run, node, "cuda")
+    return UNKNOWN
+
+
+def _sequence(run: Interpreter, node: ast.Tuple | ast.List | ast.Set) -> Value:
+    items = tuple(run.eval(item.value if isinstance(item, ast.Starred) else item) for item in node.elts)
+    if len(items) > 64 or any(isinstance(item, ast.Starred) for item in node.elts):
+        return UNKNOWN
+    return Items(items)
+
+
+def _dict(run: Interpreter, node: ast.Dict) -> Value:
+    items = {}
+    for key, value_node in zip(node.keys, node.values):
+        value = run.eval(value_node)
+        if key is None:
+            continue
+        run.eval(key)
+        if isinstance(key, ast.Constant):
+            items[key.value] = value
+            if isinstance(key.value, str):
+                run.devices.named(run, key.value, value)
+    return Table(items)
+
+
+# --- parts of values -------------------------------------------------------------------------------------------------
+
+
+def _subscript(run: Interpreter, node: ast.Subscript) -> Value:
+    value = run.eval(node.value)
+    index = run.eval(node.slice)
+    key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+    if isinstance(value, Batch):
+        return value.each
+    if isinstance(value, Items) and isinstance(key, int) and -len(value.items) <= key < len(value.items):
+        return value.items[key]
+    if isinstance(value, Table) and key in value.items:
+        return value.items[key]
+    if isinstance(value, (Tensor, Array)):
+        return arithmetic.indexed(value, index)
+    if isinstance(value, Many):
+        return value if isinstance(node.slice, ast.Slice) else value.each
+    if isinstance(key, str) and tables.DEVICE_NAME.search(key):
+        return OUTSIDE_DEVICE
+    return asked_by_name(key) if isinstance(key, str) else UNKNOWN
+
+
+# --- choices ---------------------------------------------------------------------------------------------------------
+
+
+def _conditional(run: Interpreter, node: ast.IfExp) -> Value:
+    flag = condition(run, node.test)
+    guards, mark = run.guards, run.devices.mark()
+    run.guards = guards | flag.when_true
+    left = run.eval(node.body)
+    left_arm = mark.until(run.devices)
+    mark = run.devices.mark()
+    run.guards = guards | flag.when_false
+    right = run.eval(node.orelse)
+    right_arm = mark.until(run.devices)
+    run.guards = guards
+    if flag.when_true or flag.when_false:
+        left_arm.excuse_if(right_arm, run.devices)
+        right_arm.excuse_if(left_arm, run.devices)
+    return run.choose(flag, left, right, right_arm.portable)
+
+
+def _walrus(run: Interpreter, node: ast.NamedExpr) -> Value:
+    value = run.eval(node.value)
+    run.bind(node.target, value)
+    return value
+
+
+# --- operators, comprehensions, lambdas ------------------------------------------------------------------------------
+
+
+def _binary(run: Interpreter, node: ast.BinOp) -> Value:
+    return arithmetic.operate(run, node, node.op, run.eval(node.left), run.eval(node.right))
+
+
+def _unary(run: Interpreter, node: ast.UnaryOp) -> Value:
+    if isinstance(node.op, ast.Not):
+        return conditions.negation(run, node)
+    value = run.eval(node.operand)
+    return value if isinstance(value, (Tensor, Array, Const)) else UNKNOWN
+
+
+def _comprehension(run: Interpreter, node: ast.ListComp | ast.GeneratorExp | ast.SetComp | ast.DictComp) -> Value:
+    kept, guards = run.env, run.guards
+    run.env = run.env.copy()  # not enter(): its names are its own
+    for generator in node.generators:
+        run.bind(generator.target, element(run, run.eval(generator.iter)))
+        for test in generator.ifs:
+            run.guards = run.guards | condition(run, test).when_true
+    if isinstance(node, ast.DictComp):
+        run.eval(node.key)
+        each = run.eval(node.value)
+    else:
+        each = run.eval(node.elt)
+    run.env, run.guards = kept, guards
+    if isinstance(node, ast.DictComp):
+        return Batch(each) if isinstance(each, Tensor) else UNKNOWN
+    return UNKNOWN if each is UNKNOWN else Many(each)
+
+
+def _lambda(run: Interpreter, node: ast.Lambda) -> Value:
+    function = Function(node, run.env)
+    run.pending.append((function, run.guards, None))
+    return function
+
+
+def _inner(run: Interpreter, node: ast.Await | ast.Starred) -> Value:
+    return run.eval(node.value)
+
+
+def _yield(run: Interpreter, node: ast.Yield | ast.YieldFrom) -> Value:
+    if node.value is not None:
+        run.eval(node.value)
+    return UNKNOWN
+
+
+EVALUATE: dict[type, Callable[[Interpreter, ast.expr], Value]] = {
+    ast.Name: _name,
+    ast.Attribute: _attribute,
+    ast.Constant: _constant,
+    ast.JoinedStr: _joined,
+    ast.Tuple: _sequence,
+    ast.List: _sequence,
+    ast.Set: _sequence,
+    ast.Dict: _dict,
+    ast.Subscript: _subscript,
+    ast.IfExp: _conditional,
+    ast.BoolOp: conditions.boolean,
+    ast.Compare: conditions.comparison,
+    ast.NamedExpr: _walrus,
+    ast.BinOp: _binary,
+    ast.UnaryOp: _unary,
+    ast.ListComp: _comprehension,
+    ast.SetComp: _comprehension,
+    ast.GeneratorExp: _comprehension,
+    ast.DictComp: _comprehension,
+    ast.Lambda: _lambda,
+    ast.Await: _inner,
+    ast.Starred: _inner,
+    ast.Yield: _yield,
+    ast.YieldFrom: _yield,
+    ast.Call: calls.call,
+}

@@ -1,0 +1,52 @@
+"""What is known to hold at a place in the code: "CUDA is there", "this is not a Mac", "a failure is caught".
+
+A condition is a ``Flag`` value: what it says when it holds, and what when it does not. A place is out of reach in a
+world when some guard there says what is not so in that world.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import NamedTuple
+
+
+class Fact(NamedTuple):
+    """One thing that holds. ``origin`` is the expression that asked, so that one cause can be told from another."""
+
+    kind: str
+    holds: bool = True
+    origin: ast.expr | None = None
+
+
+Guards = frozenset[Fact]
+NOTHING: Guards = frozenset()
+
+# What is so in each world. "cuda": a CUDA machine; "mps": MPS is available; "mac": macOS; "x-device": the device at
+# hand is an x. "caught" is so where a failure is handled; "option" and "default" are so nowhere for sure.
+AS_WRITTEN = {"cuda": False, "cuda-device": False, "mps": True, "mac": True, "caught": False}
+ONCE_PORTED = {
+    "cuda": True, "cuda-device": False, "mps": True, "mps-device": True, "cpu-device": False, "mac": True,
+}
+
+
+def contradicts(guards: Guards, world: dict[str, bool]) -> bool:
+    """True when a place with these guards is out of reach in the world."""
+    for fact in guards:
+        if world.get(fact.kind, fact.holds) != fact.holds:
+            return True
+    return False
+
+
+def has(guards: Guards, kind: str, holds: bool = True) -> bool:
+    return any(fact.kind == kind and fact.holds is holds for fact in guards)
+
+
+def common(left: Guards, right: Guards) -> Guards:
+    """What holds either way, whoever asked."""
+    return frozenset(fact for fact in left if has(right, fact.kind, fact.holds))
+
+
+def cause(guards: Guards) -> ast.expr | None:
+    """The expression that asked for CUDA first in the file, when the place is reached only with it."""
+    asked = [f.origin for f in guards if f.kind in ("cuda", "cuda-device", "caught") and f.holds and f.origin]
+    return min(asked, key=lambda node: (node.lineno, node.col_offset), default=None)

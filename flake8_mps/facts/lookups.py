@@ -1,0 +1,112 @@
+"""Names, attributes and parts of values: what is looked up rather than computed."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from . import tables
+from .conditions import asked_by_name
+from .values import (
+    CPU_DEVICE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Class, Device, Function, Instance, Items, Many, Moved, Name,
+    Namespace, Table, Tensor, Value, join,
+)
+
+if TYPE_CHECKING:
+    from .interpreter import Interpreter
+
+
+def dotted(node: ast.expr) -> str | None:
+    """``self.model.device`` as text; None for anything but names joined by dots."""
+    parts = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return None
+    return ".".join([node.id, *reversed(parts)])
+
+
+def unbound(run: Interpreter, name: str) -> Value:
+    """A name that no scope binds: a builtin, or something a star import brought."""
+    if hasattr(builtins, name):
+        return Name(f"builtins.{name}")
+    for module in run.stars:
+        full = f"{module}.{name}"
+        if full in tables.FACTORIES or full in tables.DTYPES or full in tables.NUMPY or full in tables.STARRED:
+            return Name(full)
+    return UNKNOWN
+
+
+def attribute_of(run: Interpreter, receiver: Value, node: ast.Attribute) -> Value:
+    """The value of ``receiver.attr``."""
+    attr, kind = node.attr, type(receiver)
+    if kind is Name:
+        if receiver.name.startswith("builtins."):
+            return UNKNOWN
+        name = f"{receiver.name}.{attr}"
+        name = tables.SAME_AS.get(name, name)
+        return Name(name)
+    path = dotted(node)
+    if path is not None:
+        held = run.env.get(path)
+        if held is not None:
+            return held
+    if kind is Tensor or kind is Moved:
+        return _tensor_attribute(receiver, attr)
+    if kind is Array:
+        return receiver if attr in ("T", "values", "flat", "real") else UNKNOWN
+    if kind is Device:
+        return receiver if attr == "type" else UNKNOWN
+    if kind is Instance:
+        method = receiver.info.method(attr)
+        if method is not None and attr not in receiver.info.attributes:
+            return Function(method.node, method.around, receiver)
+        value = receiver.info.attribute(attr)
+        if value is not UNKNOWN:
+            return value
+    elif kind is Class and attr in receiver.info.attributes:
+        return receiver.info.attributes[attr]
+    elif kind is Namespace and attr in run.options:
+        return run.options[attr]
+    elif path in run.attributes:
+        return run.attributes[path]
+    return OUTSIDE_DEVICE if tables.DEVICE_NAME.search(attr) else asked_by_name(attr)
+
+
+def _tensor_attribute(receiver: Tensor | Moved, attr: str) -> Value:
+    if attr in tables.TENSOR_ATTRIBUTES:
+        return receiver
+    if attr == "device":
+        return CPU_DEVICE if receiver.at == "cpu" else OUTSIDE_DEVICE
+    return UNKNOWN
+
+
+def unpack(value: Value, count: int) -> Iterator[Value]:
+    """The parts of a value assigned to ``count`` targets."""
+    if isinstance(value, Items) and len(value.items) == count:
+        yield from value.items
+        return
+    for _ in range(count):
+        if isinstance(value, Batch):
+            yield value.each
+        elif isinstance(value, Many):
+            yield value.each
+        else:
+            yield UNKNOWN
+
+
+def element(run: Interpreter, value: Value) -> Value:
+    """What a loop over a value gives."""
+    if isinstance(value, Many):
+        return value.each
+    if isinstance(value, Items):
+        merged: Value | None = None
+        for item in value.items:
+            merged = run.devices.merge(merged, item, None) if isinstance(item, Device) else join(merged, item)
+        return merged or UNKNOWN
+    if isinstance(value, Table):
+        return UNKNOWN
+    return value if isinstance(value, (Tensor, Array)) else UNKNOWN

@@ -1,0 +1,334 @@
+"""Methods by their names, modules called, and functions of torch by their families."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from . import conditions, tables, transfer
+from .arithmetic import MAYBE_MPS, as_tensor, result_of, together
+from .devices import Use
+from .guards import Fact, has
+from .lookups import dotted
+from .values import (
+    CPU, GPU, OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Function, Items, Many, Module, Moved, Name,
+    Namespace, Standing, Table, Tensor, Value, standing_on, with_step,
+)
+
+if TYPE_CHECKING:
+    from .calls import Arguments
+    from .classes import ClassInfo
+    from .interpreter import Interpreter
+
+
+def call_method(run: Interpreter, node: ast.Call, receiver: Value, attr: str, args: Arguments) -> Value:
+    """A method of something that is no class of this file."""
+    if attr == "to":
+        return _to(run, node, receiver, args)
+    if attr == "cuda":
+        return _cuda(run, node, receiver, args)
+    if attr in ("cpu", "mps"):
+        return move(run, node, receiver, CPU if attr == "cpu" else GPU, None, False)
+    if attr in tables.CASTS and not args.positional:
+        return move(run, node, receiver, None, tables.CASTS[attr], True)
+    receiver = as_tensor(receiver) if attr not in ("items", "values", "keys", "get") else receiver
+    if isinstance(receiver, Tensor):
+        return _tensor_method(run, node, receiver, attr, args)
+    if isinstance(receiver, Array):
+        return transfer.array_method(run, node, receiver, attr, args)
+    if isinstance(receiver, Module):
+        return receiver if attr in ("eval", "train", "requires_grad_", "share_memory", "apply") else _module_method(run, receiver, attr)
+    if isinstance(receiver, (Table, Batch)):
+        return _table_method(receiver, attr, node)
+    if isinstance(receiver, Device):
+        return _text_method(receiver, node, attr, args)
+    return _by_name(run, node, receiver, attr, args)
+
+
+def _by_name(run: Interpreter, node: ast.Call, receiver: Value, attr: str, args: Arguments) -> Value:
+    """Methods that tell by their names alone."""
+    if attr == "add_argument":
+        _option(run, node, args)
+    elif attr in ("parse_args", "parse_known_args"):
+        return Namespace() if attr == "parse_args" else Items((Namespace(), UNKNOWN))
+    elif attr == "startswith" and args.positional:
+        return conditions.starts_with(receiver, node, args.positional[0])
+    elif attr in ("eval", "train") and isinstance(receiver, Moved):
+        return receiver
+    elif attr in tables.GENERATOR_METHODS and _made_by(node, "default_rng", "RandomState"):
+        return Array(tables.GENERATOR_METHODS[attr], (transfer.step(node, f"float64 from .{attr}()"),))
+    elif attr in ("new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"):
+        return _new(run, node, UNKNOWN, args)
+    return _escape(run, args)
+
+
+def _made_by(node: ast.Call, *names: str) -> bool:
+    value = node.func.value  # type: ignore[attr-defined]
+    return isinstance(value, ast.Name) and value.id in ("rng", "rs", "random_state", "gen") or (
+        isinstance(value, ast.Call) and getattr(value.func, "attr", "") in names
+    )
+
+
+def _escape(run: Interpreter, args: Arguments) -> Value:
+    """What an unknown method is given it may move."""
+    for value in args.all():
+        if isinstance(value, Module):
+            run.env[value.site] = Standing()
+    return UNKNOWN
+
+
+def _option(run: Interpreter, node: ast.Call, args: Arguments) -> None:
+    """``parser.add_argument("--device", default="cuda")``: a CUDA default harms those who leave it be."""
+    names = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+    names = [name for name in names if isinstance(name, str)]
+    long = next((name for name in names if name.startswith("--")), names[0] if names else "")
+    dest = long.lstrip("-").replace("-", "_")
+    default = args.get(None, "default")
+    extra = frozenset({Fact("default", True, node)})
+    if isinstance(default, Device):
+        run.devices.named(run, dest, default, extra)
+        places = frozenset(place._replace(guards=place.guards | extra) for place in default.places)
+        run.options[dest] = Device(places | OUTSIDE_DEVICE.places)
+    elif tables.DEVICE_NAME.search(dest):
+        run.options[dest] = OUTSIDE_DEVICE
+
+
+# --- moves and casts -------------------------------------------------------------------------------------------------
+
+
+def _to(run: Interpreter, node: ast.Call, receiver: Value, args: Arguments) -> Value:
+    at, dtype, cast = None, None, False
+    given = list(args.positional[:2])
+    given += [args.keywords[name] for name in ("device", "dtype", "other") if name in args.keywords]
+    for position, value in enumerate(given):
+        if isinstance(value, Device):
+            run.devices.used(run, value, node, "argument")
+            at = standing_on(value)
+        elif isinstance(value, Tensor):
+            at, dtype, cast = value.at, value.dtype, True
+        elif transfer.dtype_of(value):
+            dtype, cast = transfer.dtype_of(value), True
+        elif isinstance(value, Const) and isinstance(value.value, int) and not isinstance(value.value, bool):
+            at = GPU  # an ordinal is one of the accelerator
+        elif isinstance(value, Name) and tables.DEVICE_NAME.search(value.name.rpartition(".")[2]):
+            at = OUTSIDE
+        elif not isinstance(value, Const):
+            if isinstance(receiver, (Tensor, Module)) and position == 0 and "device" not in args.keywords:
+                return _moved_somewhere(run, receiver)
+            cast = cast or position > 0 or "dtype" in args.keywords
+    return move(run, node, receiver, at, dtype, cast)
+
+
+def _moved_somewhere(run: Interpreter, receiver: Value) -> Value:
+    """``.to(x)`` with an x that may be a device or a dtype: no more is known."""
+    if isinstance(receiver, Module):
+        run.env[receiver.site] = Standing()
+        return receiver
+    return Tensor(None, None, receiver.batched if isinstance(receiver, Tensor) else False)
+
+
+def _cuda(run: Interpreter, node: ast.Call, receiver: Value, args: Arguments) -> Value:
+    """``x.cuda()``: CUDA as written, MPS once ported."""
+    if run.frame.name != "cuda" and not has(run.guards, "map_location") and run.is_torch:
+        run.devices.use(node, Use("method", node, run.guards))
+    return move(run, node, receiver, GPU, None, False)
+
+
+def move(run: Interpreter, node: ast.Call, receiver: Value, at: str | None, dtype: str | None, cast: bool) -> Value:
+    """Something after a move or a cast; a module moves in place, a tensor gives another."""
+    run.receivers[node] = receiver
+    if isinstance(receiver, Tensor):
+        return transfer.moved(run, node, receiver, at, dtype, cast)
+    if isinstance(receiver, Batch):
+        return Batch(transfer.moved(run, node, receiver.each, at, dtype, cast))
+    if isinstance(receiver, Module):
+        standing = run.standing(receiver)
+        kept = dtype if cast else standing.dtype
+        if kept == "float64" and (at or standing.at) in MAYBE_MPS:
+            run.note("float64-requested", transfer._requested(node) if cast else node.func, "", standing.trail)
+        trail = (transfer.step(node, "moved to the device"),) if at in MAYBE_MPS else standing.trail
+        run.env[receiver.site] = Standing(at or standing.at, kept, trail)
+        return receiver
+    if isinstance(receiver, Moved):
+        return Moved(at or receiver.at, receiver.trail)
+    if isinstance(receiver, (Array, Const, Device)):
+        return receiver if not cast else UNKNOWN
+    return Moved(at) if at is not None else UNKNOWN
+
+
+def dropped(run: Interpreter, node: ast.Call, result: Value) -> None:
+    """A call whose result nobody keeps: harmless on a module, in vain on a tensor."""
+    receiver = run.receivers.get(node)
+    if receiver is None or not isinstance(node.func, ast.Attribute):
+        return
+    if isinstance(receiver, Tensor):
+        run.note("dropped-move", node, node.func.attr, receiver.trail)
+    elif isinstance(result, Moved):
+        if (path := dotted(node.func.value)) is not None:
+            run.env[path] = result
+
+
+# --- methods of tensors, modules, dicts, texts -----------------------------------------------------------------------
+
+
+def _tensor_method(run: Interpreter, node: ast.Call, tensor: Tensor, attr: str, args: Arguments) -> Value:
+    if attr in ("to_numpy", "numpy"):
+        return Array(tensor.dtype, tensor.trail)
+    if attr == "type" and args.positional:
+        dtype = transfer.dtype_of(args.positional[0])
+        return transfer.moved(run, node, tensor, None, dtype, True) if dtype else Tensor(None, None, tensor.batched)
+    if attr.startswith("new_"):
+        return _new(run, node, tensor, args)
+    others = [as_tensor(value) for value in args.all()]
+    tensors = [tensor, *(value for value in others if isinstance(value, Tensor))]
+    if attr in tables.SAME_DTYPE:
+        if len(tensors) > 1 and attr not in ("copy_", "index_select", "gather"):
+            together(run, node, tensors, "operands")
+        result = result_of(tensors)
+        if attr in ("sum", "mean", "prod", "norm") and transfer.dtype_of(args.get(None, "dtype")):
+            result = transfer.moved(run, node, result, None, transfer.dtype_of(args.get(None, "dtype")), True)
+        return Tensor(result.at, result.dtype, attr not in ("sum", "mean", "prod", "norm", "dot", "squeeze"), result.host_data, result.trail)
+    if attr in tables.OTHER_DTYPE:
+        return Tensor(tensor.at)
+    return UNKNOWN
+
+
+def _new(run: Interpreter, node: ast.Call, tensor: Value, args: Arguments) -> Value:
+    """``x.new_zeros(...)``: where x stands, unless told."""
+    if not isinstance(tensor, Tensor):
+        return UNKNOWN
+    dtype = args.get(None, "dtype")
+    at = transfer.place_of(args.get(None, "device"), tensor.at)
+    return Tensor(at, transfer.dtype_of(dtype) if dtype is not None else tensor.dtype, True)
+
+
+def _module_method(run: Interpreter, module: Module, attr: str) -> Value:
+    if attr not in tables.MODULE_METHODS:
+        run.env[module.site] = Standing()
+    return UNKNOWN
+
+
+def _table_method(receiver: Table | Batch, attr: str, node: ast.Call) -> Value:
+    if isinstance(receiver, Batch):
+        each: Value = receiver.each
+        return Many(Items((UNKNOWN, each))) if attr == "items" else Many(each) if attr == "values" else each
+    key = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+    if attr in ("get", "pop", "setdefault") and key in receiver.items:
+        return receiver.items[key]
+    return Many(Items((UNKNOWN, UNKNOWN))) if attr == "items" else UNKNOWN
+
+
+def _text_method(device: Device, node: ast.Call, attr: str, args: Arguments) -> Value:
+    """``"cuda:{}".format(rank)``, ``device.lower()``."""
+    if attr in ("format", "lower", "strip", "join", "replace"):
+        return device
+    return conditions.starts_with(device, node, args.positional[0]) if attr == "startswith" and args.positional else UNKNOWN
+
+
+# --- modules and functions of torch ----------------------------------------------------------------------------------
+
+
+def forward(run: Interpreter, node: ast.Call, module: Module | Moved, args: Arguments) -> Value:
+    """A module called on tensors; notes the ones that stand elsewhere."""
+    standing = run.standing(module) if isinstance(module, Module) else Standing(module.at)
+    tensors = [value for value in map(as_tensor, args.all()) if isinstance(value, Tensor) and value.batched]
+    host = next((t for t in tensors if t.at == CPU), None)
+    away = next((t for t in tensors if t.at in MAYBE_MPS), None)
+    if standing.at in MAYBE_MPS and host is not None:
+        run.note("devices-meet", node, "input", host.trail)
+    elif standing.at == CPU and away is not None:
+        run.note("devices-meet", node, "module", standing.trail)
+    elif standing.at is None:
+        together(run, node, tensors, "operands")
+    if not isinstance(module, Module):
+        return UNKNOWN
+    at = standing.at or (tensors[0].at if tensors else None)
+    result = Tensor(at, standing.dtype, True)
+    return result if module.cls is None else Batch(result)
+
+
+def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    """Functions and classes of torch that no table has by name."""
+    short = name.rpartition(".")[2]
+    if name in tables.WRAPPERS and args.positional and isinstance(args.positional[0], (Module, Moved)):
+        return args.positional[0]
+    if name in ("torch.nn.Parameter", "torch.autograd.Variable"):
+        return args.get(0, "data") or UNKNOWN
+    if name.startswith("torch.utils.data."):
+        return _data(run, node, short, args)
+    if name in ("torch.load", "torch.jit.load") and len(args.positional) > 1:
+        run.devices.used(run, args.positional[1], node, "map_location")
+    if name == "torch.Generator":
+        run.devices.used(run, args.get(0, "device") or UNKNOWN, node, "argument")
+    if name.startswith("torch.nn.") and short[:1].isupper():
+        return _layer(run, node, short, args)
+    tensors = [value for value in map(as_tensor, _flat(args)) if isinstance(value, Tensor)]
+    if not tensors or name.startswith(tables.LEAVES_MODULES_PREFIXES):
+        return _escape(run, args) if tensors or not name.startswith(tables.LEAVES_MODULES_PREFIXES) and name not in tables.LEAVES_MODULES else UNKNOWN
+    if short in tables.SAME_DTYPE or short in tables.OTHER_DTYPE or name.startswith("torch.nn.functional."):
+        if short not in ("where", "embedding", "save"):
+            together(run, node, tensors, "operands")
+        result = result_of(tensors)
+        if short in tables.OTHER_DTYPE:
+            return Tensor(result.at)
+        return Tensor(result.at, result.dtype, not tables.LOSSES.search(short), result.host_data, result.trail)
+    return UNKNOWN
+
+
+def _flat(args: Arguments) -> list[Value]:
+    """The arguments, with those in lists: ``torch.cat([a, b])``."""
+    values: list[Value] = []
+    for value in args.all():
+        values += value.items if isinstance(value, Items) else [value.each] if isinstance(value, Many) else [value]
+    return values
+
+
+def _layer(run: Interpreter, node: ast.Call, short: str, args: Arguments) -> Value:
+    """A layer or a loss of torch.nn. A loss has no parameters: it stands nowhere."""
+    inner = [value for value in args.positional if isinstance(value, Module)]
+    if tables.LOSSES.search(short):
+        at: str | None = None
+    elif inner:
+        places = {run.standing(module).at for module in inner}
+        at = places.pop() if len(places) == 1 else None
+    else:
+        at = None if args.open else transfer.place_of(args.get(None, "device"), run.default_place)
+    dtype = transfer.dtype_of(args.get(None, "dtype")) if "dtype" in args.keywords else "float32"
+    run.env[node] = Standing(at, dtype)
+    return Module(node)
+
+
+def _data(run: Interpreter, node: ast.Call, short: str, args: Arguments) -> Value:
+    """Datasets and loaders. A batch stands on the CPU, unless the dataset or ``collate_fn`` may have moved it."""
+    if short == "TensorDataset":
+        tensors = [value if isinstance(value, Tensor) else Tensor() for value in args.positional]
+        return Many(Items(tuple(Tensor(t.at, t.dtype, True, t.host_data, t.trail) for t in tensors)))
+    if short in ("Subset", "ConcatDataset", "random_split"):
+        data = args.get(0, "dataset") or UNKNOWN
+        return Many(data) if short == "random_split" else data
+    if short != "DataLoader" or args.open:
+        return UNKNOWN
+    data = args.get(0, "dataset") or UNKNOWN
+    if isinstance(data, Many) and isinstance(data.each, Items):
+        return data
+    if "collate_fn" in args.keywords or _moves_itself(run, data):
+        return UNKNOWN
+    trail = (transfer.step(node, "on the CPU from DataLoader"),)
+    return Many(Batch(Tensor(CPU, None, True, False, trail)))
+
+
+def _moves_itself(run: Interpreter, dataset: Value) -> bool:
+    info = getattr(dataset, "info", None)
+    return info is not None and any(places_itself(run, base) for base in info.mro())
+
+
+def places_itself(run: Interpreter, info: ClassInfo) -> bool:
+    """True for a class whose text names devices: where its parts stand is its own affair."""
+    text = "\n".join(run.source.lines[info.node.lineno - 1 : info.node.end_lineno])
+    return any(word in text for word in (".cuda(", ".to(", "device="))
+
+
+def run_lambda(run: Interpreter, value: Value) -> None:
+    """``map_location=lambda storage, location: storage.cuda()`` is run where it stands, with its guards."""
+    if isinstance(value, Function) and isinstance(value.node, ast.Lambda) and value.node not in run.ran:
+        run.call_function(value, [], {})

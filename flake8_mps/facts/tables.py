@@ -1,0 +1,189 @@
+"""What torch, NumPy and their friends do to device and dtype, as data.
+
+Sources: PyTorch 2.13 (torch/_torch_docs.py, torch/_tensor_docs.py, torch/utils/_device.py for the factories that take a
+device); NumPy 2 reference for default dtypes; Pillow and OpenCV for images as uint8 arrays.
+"""
+
+from __future__ import annotations
+
+import re
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+# Spellings that mean the same thing.
+SAME_AS = {
+    "torch.serialization.load": "torch.load",
+    "torch.jit._serialization.load": "torch.jit.load",
+    "torch.utils.data.dataloader.DataLoader": "torch.utils.data.DataLoader",
+    "torch.nn.parallel.DataParallel": "torch.nn.DataParallel",
+    "torch.nn.parameter.Parameter": "torch.nn.Parameter",
+    "torch.nn.modules.module.Module": "torch.nn.Module",
+    "torch.nn.modules.Module": "torch.nn.Module",
+    "torch.autograd.Variable": "torch.autograd.Variable",
+    "torch.hub.load_state_dict_from_url": "torch.hub.load_state_dict_from_url",
+    "torch.utils.model_zoo.load_url": "torch.hub.load_state_dict_from_url",
+    "torchvision.models.utils.load_state_dict_from_url": "torch.hub.load_state_dict_from_url",
+    "torchvision._internally_replaced_utils.load_state_dict_from_url": "torch.hub.load_state_dict_from_url",
+}
+
+# What ``from torch import *`` brings and no other table has.
+STARRED = frozenset({"torch.load", "torch.device", "torch.cuda", "torch.nn", "torch.backends", "torch.jit", "torch.nn.Module"})
+
+# Frameworks that have a ``cuda`` or a ``device=`` of their own.
+NOT_TORCH = frozenset({
+    "cupy", "numba", "pycuda", "jax", "tensorflow", "paddle", "mxnet", "jittor", "mindspore", "oneflow", "chainer",
+    "warp", "taichi", "onnxruntime", "cudf", "cuml", "cugraph", "theano", "tensorrt", "pynvml", "spacy", "tvm",
+})
+
+# A name that holds a device.
+DEVICE_NAME = re.compile(r"(?:^|_)(?:device|dev)(?:_name|_str|_string)?$", re.IGNORECASE)
+# A function that gives one.
+DEVICE_FUNCTION = re.compile(r"device|accelerator", re.IGNORECASE)
+# A switch that asks for CUDA, and one that asks for the CPU.
+CUDA_OPTION = re.compile(r"cuda|gpu", re.IGNORECASE)
+CPU_OPTION = re.compile(r"(?:^|_)(?:no|not|disable|without|force)_?(?:cuda|gpu)|(?:^|_)cpu", re.IGNORECASE)
+# The text of a device, whole or as far as a literal shows it.
+DEVICE_TEXT = re.compile(r"(cpu|cuda|mps|meta|xpu|npu|xla|hpu|mtia|privateuseone|vulkan)(?::\d*|$)")
+
+# --- questions about the machine -------------------------------------------------------------------------------------
+
+ASKS_CUDA = frozenset({
+    "torch.cuda.is_available", "torch.cuda.device_count", "torch.cuda.is_initialized", "torch.cuda.is_bf16_supported",
+    "torch.backends.cuda.is_built", "torch.backends.cudnn.is_available", "torch.distributed.is_nccl_available",
+    "torch.version.cuda", "torch.has_cuda", "torch.backends.cudnn.version", "torch.cuda._is_compiled",
+})
+ASKS_MPS = frozenset({
+    "torch.backends.mps", "torch.backends.mps.is_available", "torch.backends.mps.is_built", "torch.has_mps",
+    "torch.mps", "torch.mps.is_available", "torch.mps.device_count", "torch.backends.mps.is_macos13_or_newer",
+    "torch.backends.mps.is_macos_or_newer", "torch.backends.mps.is_avail", "torch.accelerator.is_available",
+    "torch.accelerator",
+})
+# Helpers of other packages, by their last name: transformers.is_torch_cuda_available, is_mps_available.
+CUDA_PREDICATE = re.compile(r"^_?(?:is|has|have)_?(?:torch_)?(?:cuda|gpu|nccl)(?:_available|_enabled)?$|^(?:torch_)?(?:cuda|gpu)(?:_is)?_available$",
+                            re.IGNORECASE)
+MPS_PREDICATE = re.compile(r"^_?(?:is|has|have)_?(?:torch_)?mps(?:_available|_enabled)?$|^mps(?:_is)?_available$", re.IGNORECASE)
+# Decorators that keep a function off a machine without CUDA.
+CUDA_DECORATOR = re.compile(r"^(?:require|requires|need|needs|skip_?if_?no|only|skip_?unless).*(?:cuda|gpu|triton|nccl)|^(?:cuda|gpu)_only$|^largeTensorTest$",
+                            re.IGNORECASE)
+PLATFORM_NAMES = frozenset({"sys.platform", "platform.system", "os.name", "platform.machine", "os.uname"})
+
+# --- torch -----------------------------------------------------------------------------------------------------------
+
+DTYPES = {
+    name: dtype
+    for dtype, names in {
+        "float64": "torch.float64 torch.double numpy.float64 numpy.double numpy.float_ numpy.longdouble builtins.float",
+        "float32": "torch.float32 torch.float numpy.float32 numpy.single",
+        "float16": "torch.float16 torch.half numpy.float16 numpy.half",
+        "bfloat16": "torch.bfloat16",
+        "complex128": "torch.complex128 torch.cdouble numpy.complex128 numpy.cdouble builtins.complex",
+        "complex64": "torch.complex64 torch.cfloat numpy.complex64",
+        "int64": "torch.int64 torch.long numpy.int64 numpy.int_ numpy.intp builtins.int",
+        "int32": "torch.int32 torch.int numpy.int32",
+        "int16": "torch.int16 torch.short numpy.int16 numpy.uint16",
+        "uint8": "torch.uint8 numpy.uint8 numpy.ubyte",
+        "int8": "torch.int8 numpy.int8",
+        "bool": "torch.bool numpy.bool_ numpy.bool builtins.bool",
+    }.items()
+    for name in names.split()
+}
+DTYPE_TEXT = {"float64": "float64", "double": "float64", "float": "float64", "float32": "float32", "f4": "float32", "f8": "float64",
+              "float16": "float16", "int64": "int64", "int32": "int32", "int": "int64", "uint8": "uint8", "bool": "bool",
+              "d": "float64", "f": "float32", "complex128": "complex128", "complex64": "complex64", "int8": "int8"}
+
+# Factories by the dtype they give when none is asked for: "default" is torch's default float, "data" that of the data.
+FACTORIES = {
+    f"torch.{name}": dtype
+    for dtype, names in {
+        "default": "zeros ones empty full rand randn linspace logspace eye normal hann_window hamming_window "
+                   "blackman_window kaiser_window bartlett_window empty_strided",
+        "int64": "randint randperm tril_indices triu_indices",
+        "data": "tensor as_tensor asarray scalar_tensor from_numpy frombuffer",
+        "range": "arange range",
+        "like": "zeros_like ones_like empty_like full_like rand_like randn_like randint_like",
+        "legacy": "Tensor FloatTensor HalfTensor",
+        "legacy64": "DoubleTensor",
+        "legacyint": "LongTensor IntTensor ByteTensor BoolTensor ShortTensor CharTensor",
+    }.items()
+    for name in names.split()
+}
+LEGACY_DTYPES = {"Tensor": "float32", "FloatTensor": "float32", "HalfTensor": "float16", "DoubleTensor": "float64",
+                 "LongTensor": "int64", "IntTensor": "int32", "ByteTensor": "uint8", "BoolTensor": "bool",
+                 "ShortTensor": "int16", "CharTensor": "int8"}
+
+# Methods that cast, and what to.
+CASTS = {"double": "float64", "float": "float32", "half": "float16", "bfloat16": "bfloat16", "long": "int64",
+         "int": "int32", "short": "int16", "byte": "uint8", "char": "int8", "bool": "bool", "cdouble": "complex128",
+         "cfloat": "complex64"}
+
+# Tensor methods and torch functions that give a tensor where their tensor stands; dtype kept unless said otherwise.
+SAME_DTYPE = frozenset(
+    "abs abs_ absolute add add_ addcdiv_ addcmul_ addmm align_as baddbmm bmm broadcast_to ceil chunk clamp clamp_ "
+    "clamp_min clip clone contiguous copy_ cos cross cumprod cumsum deg2rad detach detach_ diag diag_embed diagonal "
+    "diff div div_ dot einsum exp exp_ expand expand_as fill_ flatten flip fliplr flipud floor fmod gather hardtanh "
+    "index_add index_copy index_fill index_select inverse lerp log log10 log1p log2 log_softmax logsumexp masked_fill "
+    "masked_fill_ masked_scatter masked_select matmul mean mm movedim moveaxis mul mul_ multiply mv narrow neg negative "
+    "norm normal_ permute pow pow_ prod put_ ravel reciprocal relu relu_ renorm repeat repeat_interleave requires_grad_ "
+    "reshape reshape_as resize_ roll rot90 round rsqrt scatter scatter_ scatter_add scatter_add_ select sigmoid sign "
+    "sin sinh softmax split sqrt square squeeze squeeze_ std sub sub_ subtract sum swapaxes t tan tanh tile transpose "
+    "tril triu trunc unbind unflatten unfold uniform_ unsqueeze unsqueeze_ var view view_as where zero_ "
+    "cat concat concatenate stack hstack vstack dstack zero_ random_ trapz trapezoid outer ger inner kron".split()
+)
+OTHER_DTYPE = frozenset(
+    "all any argmax argmin argsort eq ge gt isfinite isinf isnan le logical_and logical_not logical_or lt max min ne "
+    "nonzero sort topk kthvalue median mode unique bincount histc searchsorted bucketize type_as angle real imag".split()
+)
+TENSOR_ATTRIBUTES = frozenset({"T", "mT", "H", "data", "grad", "real", "imag"})
+
+# Functions of torch.nn.functional keep device and dtype; losses take tensors that must stand together.
+LOSSES = re.compile(r"(?:Loss|_loss|cross_entropy|binary_cross_entropy|binary_cross_entropy_with_logits|nll_loss|kl_div)$")
+
+# Methods of torch.nn.Module that neither move nor hand the module on.
+MODULE_METHODS = frozenset(
+    "eval train parameters named_parameters state_dict load_state_dict requires_grad_ zero_grad modules children "
+    "named_modules named_children buffers named_buffers apply register_forward_hook register_full_backward_hook "
+    "register_forward_pre_hook add_module get_submodule share_memory extra_repr compile".split()
+)
+# Calls that may have a module for argument and leave it where it is.
+LEAVES_MODULES = frozenset({
+    "builtins.print", "builtins.isinstance", "builtins.type", "builtins.len", "builtins.id", "builtins.repr",
+    "builtins.str", "builtins.hasattr", "builtins.getattr", "builtins.callable", "builtins.sum", "torch.save",
+    "copy.deepcopy", "torch.nn.utils.clip_grad_norm_", "torch.nn.utils.clip_grad_value_", "torch.no_grad",
+})
+LEAVES_MODULES_PREFIXES = ("torch.optim.", "logging.")
+# Wrappers: the module inside, where it stands.
+WRAPPERS = frozenset({"torch.compile", "torch.nn.DataParallel", "torch.jit.script", "torch.nn.Sequential"})
+
+# --- NumPy and friends -----------------------------------------------------------------------------------------------
+
+# By the dtype of the array: float64 whatever is put in, that of the argument, or one that cannot be told.
+NUMPY = {
+    f"numpy.{name}": dtype
+    for dtype, names in {
+        "float64": "linspace logspace geomspace zeros ones empty eye identity loadtxt genfromtxt hanning hamming "
+                   "blackman bartlett kaiser random.rand random.randn random.random random.random_sample "
+                   "random.uniform random.normal random.standard_normal random.beta random.gamma random.exponential "
+                   "random.poisson_ random.laplace random.dirichlet random.multivariate_normal random.ranf",
+        "int64": "random.randint argsort argmax argmin where_ nonzero random.permutation_ bincount searchsorted digitize",
+        "data": "array asarray asanyarray ascontiguousarray asfortranarray full",
+        "range": "arange",
+        "same": "zeros_like ones_like empty_like full_like abs absolute add subtract multiply maximum minimum clip "
+                "concatenate stack hstack vstack dstack transpose reshape expand_dims squeeze ravel flip fliplr flipud "
+                "rot90 roll repeat tile pad sum max min amax amin moveaxis swapaxes copy sort diff cumsum prod square "
+                "negative take broadcast_to atleast_1d atleast_2d atleast_3d array_split split nan_to_num convolve dot "
+                "matmul outer einsum round power",
+        "float": "sqrt exp log log2 log10 log1p expm1 sin cos tan tanh arctan arctan2 sinh cosh mean std var divide "
+                 "true_divide average median percentile quantile deg2rad rad2deg hypot degrees radians",
+    }.items()
+    for name in names.split()
+}
+GENERATOR_METHODS = {"random": "float64", "normal": "float64", "standard_normal": "float64", "uniform": "float64",
+                     "integers": "int64", "beta": "float64", "exponential": "float64"}
+ARRAY_METHODS = frozenset(
+    "reshape transpose copy flatten ravel squeeze sum max min clip repeat swapaxes cumsum prod round take view "
+    "to_numpy item".split()
+)
+# Calls that give uint8 images.
+IMAGES = frozenset({"PIL.Image.open", "PIL.Image.new", "PIL.Image.fromarray"})
+IMAGE_METHODS = frozenset({"convert", "resize", "crop", "rotate", "transpose", "copy", "thumbnail"})
+IMAGE_ARRAYS = frozenset({"cv2.imread", "imageio.imread", "imageio.v2.imread", "imageio.v3.imread", "skimage.io.imread"})

@@ -1,0 +1,163 @@
+"""What torch's factories and NumPy's functions give: where, of which dtype, and since which line."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..finding import Step
+from . import tables
+from .arithmetic import MAYBE_MPS, as_tensor
+from .values import CPU, OUTSIDE, UNKNOWN, Array, Const, Device, Items, Many, Name, Tensor, Value, standing_on
+
+if TYPE_CHECKING:
+    from .calls import Arguments
+    from .interpreter import Interpreter
+
+
+def step(node: ast.AST, text: str) -> Step:
+    return Step(node.lineno, text)  # type: ignore[attr-defined]
+
+
+def dtype_of(value: Value | None) -> str | None:
+    """The dtype that an argument names: ``torch.float64``, ``np.float32``, ``float``, ``"f4"``."""
+    if isinstance(value, Name):
+        return tables.DTYPES.get(value.name)
+    if isinstance(value, Const) and isinstance(value.value, str):
+        return tables.DTYPE_TEXT.get(value.value)
+    return None
+
+
+def place_of(value: Value | None, absent: str | None) -> str | None:
+    """Where a ``device=`` argument leads; ``absent`` when there is none."""
+    if value is None or isinstance(value, Const) and value.value is None:
+        return absent
+    return standing_on(value) if isinstance(value, Device) else OUTSIDE
+
+
+# --- torch -----------------------------------------------------------------------------------------------------------
+
+
+def factory(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    """A tensor made from nothing, from data, or like another."""
+    kind, short = tables.FACTORIES[name], name.rpartition(".")[2]
+    data = as_tensor(args.get(0, "data") or args.get(0, "input") or UNKNOWN)
+    made = _made(run, node, kind, short, data, args)
+    dtype_given = args.get(None, "dtype")
+    at = place_of(args.get(None, "device"), made.at)
+    dtype = made.dtype if dtype_given is None else dtype_of(dtype_given)
+    if dtype == "float64" and at in MAYBE_MPS and not args.open:
+        if dtype_given is not None:
+            keyword = next(keyword for keyword in node.keywords if keyword.arg == "dtype")
+            run.note("float64-requested", keyword.value)
+        elif made.host_data:
+            run.note("float64-moved", node.func, "factory", made.trail)
+    trail = made.trail or ((step(node, f"{dtype} from {short}"),) if dtype == "float64" else ())
+    return Tensor(None if args.open else at, dtype, made.batched, made.host_data and dtype_given is None, trail)
+
+
+def _made(run: Interpreter, node: ast.Call, kind: str, short: str, data: Value, args: Arguments) -> Tensor:
+    """The tensor before ``device=`` and ``dtype=`` have their say."""
+    host = run.default_place
+    if kind == "data":
+        if isinstance(data, Tensor):
+            return data if short != "tensor" else Tensor(data.at, data.dtype, data.batched, data.host_data, data.trail)
+        dtype, trail = data_dtype(data, "float32")
+        batched = isinstance(data, (Items, Many)) or isinstance(data, Array) and short == "from_numpy"
+        return Tensor(CPU if short == "from_numpy" else host, dtype, batched, True, trail)
+    if kind == "like":
+        return data if isinstance(data, Tensor) else Tensor()
+    if kind.startswith("legacy"):
+        return Tensor(host, tables.LEGACY_DTYPES[short], bool(args.positional))
+    if kind == "range":
+        numbers = [value.value for value in args.positional if isinstance(value, Const)]
+        if any(isinstance(number, float) for number in numbers):
+            return Tensor(host, "float32", True)
+        return Tensor(host, "int64" if len(numbers) == len(args.positional) else None, True)
+    return Tensor(host, "float32" if kind == "default" else kind, bool(args.positional) or bool(args.keywords))
+
+
+def data_dtype(data: Value, floats: str | None) -> tuple[str | None, tuple[Step, ...]]:
+    """The dtype of data given as arrays, numbers or lists of these; ``floats`` is that of Python floats."""
+    if isinstance(data, Array):
+        return data.dtype, data.trail
+    if isinstance(data, Const):
+        kind = type(data.value)
+        return {float: floats, int: "int64", bool: "bool"}.get(kind), ()
+    parts = data.items if isinstance(data, Items) else (data.each,) if isinstance(data, Many) else ()
+    known = [data_dtype(part, floats) for part in parts]
+    for wanted in ("float64", floats):
+        for dtype, trail in known:
+            if dtype == wanted:
+                return dtype, trail
+    return (known[0] if known and len({dtype for dtype, _ in known}) == 1 else (None, ()))
+
+
+def moved(run: Interpreter, node: ast.Call, tensor: Tensor, at: str | None, dtype: str | None, cast: bool) -> Tensor:
+    """A tensor after ``.to(device, dtype)``, ``.cuda()``, ``.double()``; notes float64 that a Mac would refuse.
+
+    ``at`` None leaves it where it is; ``cast`` says that a dtype was given, known or not.
+    """
+    target, result = at or tensor.at, dtype if cast else tensor.dtype
+    if result == "float64" and target in MAYBE_MPS:
+        if cast or not tensor.host_data:
+            run.note("float64-requested" if cast else "float64-kept", _requested(node), "", tensor.trail)
+        else:
+            run.note("float64-moved", node.func, "move", tensor.trail)
+        return Tensor(target, None, tensor.batched)
+    trail = tensor.trail if not cast else (step(node, f"{dtype} by .{node.func.attr}()"),) if dtype == "float64" else ()
+    return Tensor(target, result, tensor.batched, tensor.host_data and not cast, trail)
+
+
+def _requested(node: ast.Call) -> ast.AST:
+    """Where a call asks for its dtype: the argument of ``.to(torch.float64)``, the name of ``.double()``."""
+    for argument in [*node.args, *(keyword.value for keyword in node.keywords)]:
+        name = argument.attr if isinstance(argument, ast.Attribute) else getattr(argument, "id", "")
+        if name in ("float64", "double"):
+            return argument
+    return node.func
+
+
+# --- NumPy -----------------------------------------------------------------------------------------------------------
+
+
+def numpy(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    """An array of NumPy's making; without ``dtype=``, most are float64."""
+    kind, short = tables.NUMPY[name], name.replace("numpy.", "np.")
+    dtype_given = args.get(1 if kind == "data" and short != "np.full" else None, "dtype")
+    if dtype_given is not None:
+        dtype = dtype_of(dtype_given)
+        return Array(dtype, (step(node, f"float64 asked of {short}"),) if dtype == "float64" else ())
+    data = args.get(0, "a") or UNKNOWN
+    if kind in ("float64", "int64"):
+        dtype, trail = kind, ()
+    elif kind == "range":
+        numbers = [value.value for value in args.positional if isinstance(value, Const)]
+        is_float = any(isinstance(number, float) for number in numbers)
+        dtype, trail = ("float64" if is_float else None), ()
+    else:
+        source = args.get(1, "fill_value") if short == "np.full" else data
+        dtype, trail = data_dtype(source or UNKNOWN, "float64")
+        if kind == "float" and dtype not in (None, "float32", "float16", "complex64", "complex128"):
+            dtype = "float64"
+    if dtype == "float64" and not trail:
+        trail = (step(node, f"float64 from {short}"),)
+    return Array(dtype, trail)
+
+
+def array_method(run: Interpreter, node: ast.Call, array: Array, attr: str, args: Arguments) -> Value:
+    """``a.astype(...)`` and the methods that keep or change the dtype."""
+    if attr == "astype":
+        dtype = dtype_of(args.get(0, "dtype"))
+        return Array(dtype, (step(node, "float64 by .astype()"),) if dtype == "float64" else ())
+    if attr in ("mean", "std", "var"):
+        dtype = "float64" if array.dtype in ("float64", "int64", "int32", "uint8", "bool") else array.dtype
+        return Array(dtype, array.trail or (step(node, f"float64 from .{attr}()"),) if dtype == "float64" else ())
+    if attr in tables.ARRAY_METHODS or attr in tables.IMAGE_METHODS:
+        return array
+    return UNKNOWN
+
+
+def scalar(name: str, value: Value | None) -> Value:
+    """``float(x)``, ``int(x)``: a Python number whose value is not known."""
+    return Const(0.0) if name == "builtins.float" and not isinstance(value, Device) else UNKNOWN

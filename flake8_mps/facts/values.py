@@ -1,0 +1,267 @@
+"""What facts can know of a value: a small lattice whose top, UNKNOWN, never reports anything.
+
+Where a tensor or a module stands is one of ``CPU``, ``GPU`` (MPS, once ported), ``OUTSIDE`` (a device that this file
+does not choose: it may be MPS) or None (not known). Equality leaves trails aside, so that loops reach a fixed point.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from ..finding import Step
+from .guards import NOTHING, Guards, common
+
+CPU, GPU, OUTSIDE = "cpu", "gpu", "outside"
+
+
+class Place(NamedTuple):
+    """One device that a value can name. ``origin`` is the expression that names it, ``guards`` what holds there."""
+
+    kind: str  # cpu, cuda, mps, portable (an accelerator of whatever kind), outside, other
+    origin: ast.AST | None = None
+    guards: Guards = NOTHING
+
+
+class Value:
+    """Anything an expression can evaluate to."""
+
+    __slots__ = ()
+
+
+class _Unknown(Value):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN = _Unknown()
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Value):
+    """Something imported or built in, by its canonical dotted name: ``torch.cuda.is_available``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Const(Value):
+    """A number, text, bool or None written in the source."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Device(Value):
+    """A device, or the text of one: every place it can be."""
+
+    places: frozenset[Place]
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        return frozenset(place.kind for place in self.places)
+
+
+@dataclass(frozen=True, slots=True)
+class Dtype(Value):
+    """A torch or NumPy dtype: ``float64``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flag(Value):
+    """A condition, and what it says of the machine when it holds and when it does not."""
+
+    when_true: Guards
+    when_false: Guards
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor(Value):
+    """A torch tensor. ``batched``: certainly not 0-dimensional. ``host_data``: its dtype was NumPy's or Python's choice."""
+
+    at: str | None = None
+    dtype: str | None = None
+    batched: bool = False
+    host_data: bool = field(default=False, compare=False)
+    trail: tuple[Step, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Array(Value):
+    """A NumPy array or scalar, or a pandas object, always on the CPU."""
+
+    dtype: str | None = None
+    trail: tuple[Step, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Module(Value):
+    """A torch module by the place that made it; where it stands is in the store, for it moves in place."""
+
+    site: ast.AST
+    cls: Any = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing(Value):
+    """Where a module stands now, and its floating dtype. Without parameters a module stands nowhere (at=None)."""
+
+    at: str | None = None
+    dtype: str | None = None
+    trail: tuple[Step, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved(Value):
+    """A tensor or a module (the file does not say which) that was moved."""
+
+    at: str | None
+    trail: tuple[Step, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Items(Value):
+    """A tuple or list of known length."""
+
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Many(Value):
+    """Any number of values alike: a list being filled, a DataLoader, a generator."""
+
+    each: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Value):
+    """What a DataLoader gives: a tensor, or tuples and dicts of them."""
+
+    each: Tensor
+
+
+@dataclass(frozen=True)
+class Table(Value):
+    """A dict with constant keys."""
+
+    items: dict[Any, Value]
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.items))
+
+
+@dataclass(frozen=True)
+class Function(Value):
+    """A function of this file, with the variables around it and, for a method, the object."""
+
+    node: Any
+    around: dict[str, Value] | None = field(default=None, compare=False, repr=False)
+    owner: Value | None = None
+
+    def __hash__(self) -> int:
+        return id(self.node)
+
+
+@dataclass(frozen=True, slots=True)
+class Class(Value):
+    """A class of this file; ``info`` is a ``classes.ClassInfo``."""
+
+    info: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Instance(Value):
+    """An object of a class of this file that is no torch module."""
+
+    info: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace(Value):
+    """What ``parse_args()`` returns."""
+
+
+# --- joins -----------------------------------------------------------------------------------------------------------
+
+
+def join_at(left: str | None, right: str | None) -> str | None:
+    """Where something can be that came one of two ways; GPU and OUTSIDE are both "maybe MPS"."""
+    if left == right:
+        return left
+    return OUTSIDE if left in (GPU, OUTSIDE) and right in (GPU, OUTSIDE) else None
+
+
+def join(left: Value | None, right: Value | None) -> Value:
+    """The value of a name that two paths bound. None stands for unbound and gives way."""
+    if left is None or right is None or left is right:
+        return left or right or UNKNOWN
+    if left == right:
+        return left
+    kind = type(left)
+    if kind is not type(right):
+        return _join_unlike(left, right)
+    if kind is Device:
+        return Device(left.places | right.places)
+    if kind is Tensor:
+        return Tensor(
+            join_at(left.at, right.at),
+            left.dtype if left.dtype == right.dtype else None,
+            left.batched and right.batched,
+            left.host_data and right.host_data,
+            left.trail or right.trail,
+        )
+    if kind is Array:
+        return Array(None)
+    if kind is Standing:
+        return Standing(join_at(left.at, right.at), left.dtype if left.dtype == right.dtype else None, left.trail)
+    if kind is Moved:
+        return Moved(join_at(left.at, right.at), left.trail)
+    if kind is Flag:
+        return Flag(common(left.when_true, right.when_true), common(left.when_false, right.when_false))
+    if kind is Many:
+        return Many(join(left.each, right.each))
+    if kind is Items and len(left.items) == len(right.items):
+        return Items(tuple(map(join, left.items, right.items)))
+    return UNKNOWN
+
+
+def _join_unlike(left: Value, right: Value) -> Value:
+    for one, other in ((left, right), (right, left)):
+        if isinstance(one, Device):
+            return Device(one.places | {OUTSIDE_PLACE}) if not _is_none(other) else one
+        if isinstance(one, (Name, Class, Function)) and _is_none(other):
+            return one  # try: import x / except ImportError: x = None
+        if isinstance(one, Moved) and isinstance(other, Tensor):
+            return Moved(join_at(one.at, other.at), one.trail)
+    return UNKNOWN
+
+
+def _is_none(value: Value) -> bool:
+    return isinstance(value, Const) and value.value is None
+
+
+OUTSIDE_PLACE = Place("outside")
+OUTSIDE_DEVICE = Device(frozenset({OUTSIDE_PLACE}))
+CPU_DEVICE = Device(frozenset({Place("cpu")}))
+MPS_DEVICE = Device(frozenset({Place("mps")}))
+PORTABLE_DEVICE = Device(frozenset({Place("portable")}))
+
+
+def standing_on(device: Device) -> str | None:
+    """Where a move to ``device`` leads once ported: every value that chooses the GPU is MPS."""
+    kinds = device.kinds
+    if kinds & {"cuda", "mps", "portable"}:
+        return GPU
+    if "outside" in kinds:
+        return OUTSIDE
+    return CPU if kinds == {"cpu"} else None
+
+
+def with_step(value: Any, line: int, text: str) -> Any:
+    """The value with one more step in its story."""
+    return replace(value, trail=(*value.trail[-5:], Step(line, text)))

@@ -1,0 +1,165 @@
+"""From a file to findings: gate by words, find by shape, decide by facts. Read this page first.
+
+    source ──gate──> candidates ──facts──> findings
+            (words)   (ast-grep)  (ast + flow)
+
+Nothing here imports torch, and a text without a word that matters makes this page import nothing more.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .config import INTERNAL_ERROR, Config
+from .finding import Finding, Severity, Span, World
+
+if TYPE_CHECKING:
+    from .facts import Facts
+    from .rule import Rule
+    from .shapes import Search, Where
+    from .source import Source
+
+DEEPEST = 12_000  # frames: an expression nests as deeply as the parser lets it, and facts follow it all the way
+
+# A file without any of these words is no file of ours, and costs no more than looking for them.
+FAMILIES = ("torch", "cuda")
+
+
+@dataclass
+class Statistics:
+    """What one run did and what it cost: files, and CPU seconds by stage."""
+
+    files: int = 0
+    gated: int = 0
+    parsed: int = 0
+    interpreted: int = 0  # functions
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("gate", "shapes", "facts", "rules"), 0.0))
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.process_time()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.process_time() - start
+
+
+def lint(source: Source, config: Config, statistics: Statistics | None = None) -> list[Finding]:
+    """The findings of one file at or above the level of ``config``, in the order of the file.
+
+    Never raises: what goes wrong inside is a finding of its own, and the other rules go on.
+    """
+    found = statistics or Statistics()
+    found.files += 1
+    with found.stage("gate"):
+        if not passes(source.text):
+            found.gated += 1
+            return []
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, DEEPEST))
+    try:
+        findings = set(_findings(source, found))
+    finally:
+        sys.setrecursionlimit(limit)
+    return sorted(filter(config.wants, findings), key=lambda finding: finding.sort_key)
+
+
+def passes(text: str) -> bool:
+    """The gate: False for a text in which no rule can find anything."""
+    return any(word in text for word in FAMILIES) and search().passes(text)
+
+
+@functools.cache
+def search() -> Search:
+    """The one search for all that any rule wants to see; conflicts bring the shapes that can begin them."""
+    from .facts.events import TRIGGERS
+    from .rule import load_rules
+    from .shapes import Search, Where
+
+    where = Where()
+    for rule in load_rules():
+        where |= rule.where
+        for kind in rule.where.conflicts:
+            where |= TRIGGERS[kind]
+    return Search(where)
+
+
+def _findings(source: Source, statistics: Statistics) -> Iterator[Finding]:
+    from .rule import load_rules
+
+    try:
+        with statistics.stage("shapes"):
+            candidates, hits = _candidates(source)
+        statistics.parsed += 1
+        with statistics.stage("facts"):
+            facts = _facts(source, hits, candidates)
+        statistics.interpreted += facts.interpreted
+    except Exception as error:
+        yield _internal_error("the engine", error)
+        return
+    with statistics.stage("rules"):
+        index = _by_rule(candidates, facts)
+        for rule in load_rules():
+            yield from _checked(rule, index, facts)
+
+
+def _candidates(source: Source) -> tuple[list[ast.AST], Any]:
+    from .shapes import aliases_of
+
+    aliases = aliases_of(source.text, search().where)
+    hits = search().hits(source, aliases)
+    return search().candidates(source, hits, aliases), hits
+
+
+def _facts(source: Source, hits: Any, candidates: list[ast.AST]) -> Facts:
+    from .facts import Facts
+
+    return Facts(source, hits, candidates)
+
+
+def _by_rule(candidates: list[ast.AST], facts: Facts) -> dict[tuple[str, str], list[ast.AST]]:
+    """The candidates by what they turn out to be: a call or an attribute of a canonical name, a method, a keyword."""
+    index: dict[tuple[str, str], list[ast.AST]] = {}
+    for node in candidates:
+        if not isinstance(node, ast.keyword) and not facts.reached(node):
+            continue
+        if isinstance(node, ast.Call):
+            name = facts.name(node.func)
+            if name is not None:
+                index.setdefault(("calls", name), []).append(node)
+            elif isinstance(node.func, ast.Attribute):
+                index.setdefault(("methods", node.func.attr), []).append(node)
+        elif isinstance(node, ast.Attribute):
+            index.setdefault(("attributes", facts.name(node) or ""), []).append(node)
+        elif isinstance(node, ast.keyword):
+            index.setdefault(("keywords", node.arg or ""), []).append(node)
+    return index
+
+
+def _checked(rule: Rule, index: dict[tuple[str, str], list[ast.AST]], facts: Facts) -> Iterator[Finding]:
+    """What one rule finds; a rule that raises says so in one line, and loses no other rule's findings."""
+    try:
+        for place in _places(rule.where, index, facts):
+            yield from rule.check(place, facts)
+    except Exception as error:
+        yield _internal_error(f"{rule.code} ({type(rule).__module__})", error)
+
+
+def _places(where: Where, index: dict[tuple[str, str], list[ast.AST]], facts: Facts) -> Iterator[Any]:
+    for kind in ("calls", "methods", "attributes", "keywords"):
+        for name in sorted(getattr(where, kind)):
+            yield from index.get((kind, name), ())
+    yield from facts.events(where.conflicts)
+
+
+def _internal_error(part: str, error: Exception) -> Finding:
+    text = " ".join(str(error).split())
+    message = f"internal error in {part}: {type(error).__name__}: {text}; please report it"
+    return Finding(INTERNAL_ERROR, message, Span(1, 0, 1, 0), Severity.ERROR, World.AS_WRITTEN)

@@ -1,0 +1,172 @@
+"""What a rule is: where to look, how to decide, what a Mac does, and examples that prove it.
+
+A rule is one file in ``rules/``. Dropping the file in registers it: ``load_rules`` reads the folder.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+import re
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .finding import Finding, Severity, Span, Step, World
+from .shapes import Where, attributes, calls, conflicts, imports, keywords, methods
+
+if TYPE_CHECKING:
+    from .facts import Facts
+
+__all__ = [
+    "Example", "Raises", "Rule", "RunsOnCpu", "Severity", "Where", "World", "attributes", "calls", "checkpoint",
+    "conflicts", "imports", "keywords", "load_rules", "methods",
+]
+
+
+# --- what a Mac does -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Raises:
+    """A Mac raises ``type`` with ``text`` in its message, on the line an example marks.
+
+    ``same_on_linux``: PyTorch's CPU build for Linux raises the very same, so the example proves itself there.
+    """
+
+    type: type[BaseException]
+    text: str
+    same_on_linux: bool = False
+
+
+@dataclass(frozen=True)
+class RunsOnCpu:
+    """A Mac runs the example to its end, every tensor of it on the CPU, and says nothing."""
+
+    same_on_linux: bool = True
+
+
+Expectation = Raises | RunsOnCpu
+
+
+# --- examples --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class checkpoint:  # noqa: N801  read as a function in rules: given=checkpoint("unet.pth", device="cuda")
+    """A file that an example reads: ``{"weight": zeros(2)}`` saved from a tensor on ``device``."""
+
+    path: str
+    device: str = "cuda"
+
+
+_MARK = re.compile(r"^\s*(\^+) (MPS\d{3})\s*$")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A token that a rule has to report: 1-based line, 0-based column, width in characters."""
+
+    line: int
+    column: int
+    width: int
+    code: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """A complete small program. Under a line, ``^^^^ MPS201`` marks the exact token to be reported.
+
+    A line that ends in ``# raises`` is where the exception shows, when that is not the first marked line.
+    """
+
+    text: str
+    given: checkpoint | None = None
+    expect: Expectation | None = None
+    source: str = field(init=False)
+    marks: tuple[Mark, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        lines: list[str] = []
+        marks: list[Mark] = []
+        for line in textwrap.dedent(self.text).strip("\n").split("\n"):
+            if match := _MARK.match(line):
+                marks.append(Mark(len(lines), match.start(1), len(match[1]), match[2]))
+            else:
+                lines.append(line)
+        object.__setattr__(self, "source", "\n".join(lines).rstrip() + "\n")
+        object.__setattr__(self, "marks", tuple(marks))
+
+    @property
+    def raising_line(self) -> int | None:
+        """The line on which the exception of ``expect`` shows; None for an example without marks."""
+        for number, line in enumerate(self.source.split("\n"), 1):
+            if line.rstrip().endswith("# raises"):
+                return number
+        return self.marks[0].line if self.marks else None
+
+
+# --- a rule ----------------------------------------------------------------------------------------------------------
+
+
+class Rule:
+    """Base class of rules. The docstring of the rule's module is its documentation page."""
+
+    code: ClassVar[str]
+    name: ClassVar[str]
+    severity: ClassVar[Severity]
+    world: ClassVar[World]
+    since: ClassVar[str] = "0.1.0"
+    where: ClassVar[Where]
+    expect: ClassVar[Expectation]
+    bad: ClassVar[list[Example]]
+    good: ClassVar[list[Example]]
+
+    def check(self, found: Any, facts: Facts) -> Iterable[Finding]:
+        """Decides one place: an ``ast`` node for a shape, an event for a conflict."""
+        raise NotImplementedError
+
+    def finding(
+        self,
+        span: Span,
+        message: str,
+        *,
+        severity: Severity | None = None,
+        trail: tuple[Step, ...] = (),
+        cause: int | None = None,
+    ) -> Finding:
+        """A finding of this rule; severity is the rule's unless given."""
+        return Finding(self.code, message, span, severity or self.severity, self.world, trail, cause)
+
+    @classmethod
+    def documentation(cls) -> str:
+        """The Markdown of the rule's module docstring."""
+        return textwrap.dedent(importlib.import_module(cls.__module__).__doc__ or "").strip()
+
+
+# --- the registry is the folder --------------------------------------------------------------------------------------
+
+
+def _rule_classes(module: Any) -> Iterator[type[Rule]]:
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, Rule) and value.__module__ == module.__name__:
+            yield value
+
+
+@functools.cache
+def load_rules() -> tuple[Rule, ...]:
+    """One instance of every rule in ``rules/``, by code. Raises ValueError when two share a code or a name."""
+    from . import rules
+
+    found: dict[str, Rule] = {}
+    names: dict[str, str] = {}
+    for info in sorted(pkgutil.iter_modules(rules.__path__), key=lambda info: info.name):
+        for cls in _rule_classes(importlib.import_module(f"{rules.__name__}.{info.name}")):
+            for key, seen in ((cls.code, found), (cls.name, names)):
+                if key in seen:
+                    raise ValueError(f"{key} is declared twice, again in {cls.__module__}")
+            found[cls.code] = cls()
+            names[cls.name] = cls.code
+    return tuple(found[code] for code in sorted(found))

@@ -1,0 +1,282 @@
+"""Find by shape: where rules look, as one search of words and then of ast-grep over the code that holds such words.
+
+A shape never reports. It names the nodes that are worth deciding, and so the functions that are worth following.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+from .source import Source
+
+# --- where to look ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Where:
+    """The places a rule wants to see. Sets are joined with ``|``; the engine compiles all rules' to one search.
+
+    ``calls``, ``attributes`` and ``imports`` hold canonical dotted names, resolved by facts through every alias;
+    ``methods`` and ``keywords`` hold bare names; ``conflicts`` holds kinds of events of ``facts/events.py``.
+    """
+
+    calls: frozenset[str] = frozenset()
+    methods: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
+    keywords: frozenset[str] = frozenset()
+    imports: frozenset[str] = frozenset()
+    conflicts: frozenset[str] = frozenset()
+
+    def __or__(self, other: Where) -> Where:
+        return Where(**{f.name: getattr(self, f.name) | getattr(other, f.name) for f in fields(self)})
+
+
+def calls(*names: str) -> Where:
+    """Calls of these canonical names: ``calls("torch.load")``."""
+    return Where(calls=frozenset(names))
+
+
+def methods(*names: str) -> Where:
+    """Calls of a method of this name, on whatever object: ``methods("cuda")``."""
+    return Where(methods=frozenset(names))
+
+
+def attributes(*names: str) -> Where:
+    """References to these canonical names, called or not: ``attributes("torch.cuda.FloatTensor")``."""
+    return Where(attributes=frozenset(names))
+
+
+def keywords(*names: str) -> Where:
+    """Keyword arguments of this name, in whatever call: ``keywords("device")``."""
+    return Where(keywords=frozenset(names))
+
+
+def imports(*names: str) -> Where:
+    """Imports of these top-level packages: ``imports("flash_attn")``."""
+    return Where(imports=frozenset(names))
+
+
+def conflicts(*names: str) -> Where:
+    """Places where facts saw values meet that cannot: ``conflicts("float64-moved")``."""
+    return Where(conflicts=frozenset(names))
+
+
+# --- the parts of a file ---------------------------------------------------------------------------------------------
+
+
+class Unit(NamedTuple):
+    """A top-level statement, a method or another statement of a class: what is searched and followed as a whole."""
+
+    start: int  # lines, 1-based, decorators included
+    end: int
+    node: ast.stmt
+
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def units_of(tree: ast.Module) -> list[Unit]:
+    """The units of a file in order; classes are opened, functions are not."""
+    return list(_units(tree.body))
+
+
+def _units(body: Iterable[ast.stmt]) -> Iterator[Unit]:
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            yield Unit(_first_line(node), max(node.lineno, _first_line(node.body[0]) - 1), node)
+            yield from _units(node.body)
+        else:
+            yield Unit(_first_line(node), node.end_lineno or node.lineno, node)
+
+
+def _first_line(node: ast.stmt) -> int:
+    decorators = getattr(node, "decorator_list", ())
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
+
+
+class Hits:
+    """The units of a file that hold a word of some rule."""
+
+    def __init__(self, source: Source, patterns: Iterable[re.Pattern[str]]) -> None:
+        self.units = units_of(source.tree)
+        self._starts = [unit.start for unit in self.units]
+        self._line_offsets = _offsets(source.text)
+        self.kept: set[int] = set()
+        for pattern in patterns:
+            self._mark(source.text, pattern)
+
+    def unit_at(self, line: int) -> int:
+        """The index of the unit that holds a line; -1 above the first."""
+        return bisect_right(self._starts, line) - 1
+
+    def _mark(self, text: str, pattern: re.Pattern[str]) -> None:
+        match = pattern.search(text)
+        while match:
+            line = bisect_right(self._line_offsets, match.start())
+            index = self.unit_at(line)
+            if index < 0:
+                end = line
+            else:
+                end = max(self.units[index].end, line)
+                self.kept.add(index)
+            if end >= len(self._line_offsets):
+                return
+            match = pattern.search(text, self._line_offsets[end])
+
+
+def _offsets(text: str) -> list[int]:
+    offsets, position = [0], text.find("\n")
+    while position >= 0:
+        offsets.append(position + 1)
+        position = text.find("\n", position + 1)
+    return offsets
+
+
+# --- the search ------------------------------------------------------------------------------------------------------
+
+
+class Search:
+    """The ``where`` of all rules as word patterns and as one ast-grep rule."""
+
+    def __init__(self, where: Where) -> None:
+        self.where = where
+        self.patterns = tuple(_patterns(where))
+
+    def passes(self, text: str) -> bool:
+        """The word gate: False when no rule can have anything to say of a text."""
+        return any(pattern.search(text) for pattern in self.patterns)
+
+    def hits(self, source: Source, aliases: frozenset[str]) -> Hits:
+        """The units that hold a word, or one of this file's names for a canonical name."""
+        return Hits(source, (*self.patterns, *(re.compile(rf"{re.escape(alias)}\b") for alias in sorted(aliases))))
+
+    def candidates(self, source: Source, hits: Hits, aliases: frozenset[str]) -> list[ast.AST]:
+        """The nodes of the searched shapes, in the order of the file.
+
+        Raises LookupError for a match that is no node of the tree: the two parsers disagree on this text.
+        """
+        from ast_grep_py import SgRoot  # a file that fails the gate does not load it
+
+        text = _masked(source.for_search, hits)
+        root = SgRoot(text, "python").root()
+        wanted: dict[tuple, ast.AST | None] = {}
+        for match in root.find_all(_config(self.where, aliases)):
+            span = match.range()
+            start, end = span.start, span.end
+            stars = _leading_stars(source, start.line, start.column)
+            key = (
+                _NODES[match.kind()], start.line + 1, source.byte_column(start.line + 1, start.column + stars),
+                end.line + 1, source.byte_column(end.line + 1, end.column),
+            )
+            wanted[key] = None
+        _locate([hits.units[index].node for index in sorted(hits.kept)], wanted)
+        missing = [key for key, node in wanted.items() if node is None]
+        if missing:
+            raise LookupError(f"no {missing[0][0].__name__} at line {missing[0][1]}, byte {missing[0][2]}")
+        return [node for node in wanted.values() if node is not None]
+
+
+_NODES = {"call": ast.Call, "attribute": ast.Attribute, "keyword_argument": ast.keyword}
+
+
+def _patterns(where: Where) -> Iterator[re.Pattern[str]]:
+    """One pattern a word, each with a literal at its front, for that is what ``re`` finds fast."""
+    words = {"cuda" if "cuda" in name.split(".") else name.rpartition(".")[2] for name in where.calls | where.attributes}
+    yield from (re.compile(rf"{word}\b") for word in sorted(words - {"cuda"}))
+    if "cuda" in words or "cuda" in where.methods:
+        yield re.compile("cuda")
+    yield from (re.compile(rf"\.{name}\b") for name in sorted(where.methods - {"cuda"}))
+    yield from (re.compile(rf"{name}\s*=(?!=)") for name in sorted(where.keywords))
+    yield from (re.compile(rf"{name}\b") for name in sorted(where.imports))
+
+
+@functools.lru_cache(maxsize=64)
+def _config(where: Where, aliases: frozenset[str]) -> dict[str, Any]:
+    """All shapes as one ast-grep rule. A name is looked for at the end of a call's function, so that parentheses and
+    line breaks inside it do not matter."""
+    last = {name.rpartition(".")[2] for name in where.calls} | where.methods | aliases
+    shapes: list[dict[str, Any]] = []
+    if last:
+        shapes.append({"kind": "call", "has": {"field": "function", "regex": _tail(last)}})
+    if where.attributes:
+        shapes.append({"kind": "attribute", "regex": _tail({n.rpartition(".")[2] for n in where.attributes})})
+    if where.keywords:
+        shapes.append({"kind": "keyword_argument", "has": {"field": "name", "regex": f"^({'|'.join(sorted(where.keywords))})$"}})
+    return {"rule": {"any": shapes}}
+
+
+def _tail(words: Iterable[str]) -> str:
+    return rf"(^|[^\w])({'|'.join(sorted(words))})[\s)]*$"
+
+
+def _masked(text: str, hits: Hits) -> str:
+    """The text with empty lines for all units without a word: as quick to parse as what is left, and every position
+    is that of the file."""
+    lines = text.split("\n")
+    kept = [""] * len(lines)
+    for index, unit in enumerate(hits.units):
+        if index in hits.kept or isinstance(unit.node, ast.ClassDef):
+            kept[unit.start - 1 : unit.end] = lines[unit.start - 1 : unit.end]
+    return "\n".join(kept)
+
+
+def _leading_stars(source: Source, line: int, column: int) -> int:
+    """ast-grep takes the star of ``a[*f()]`` into the call."""
+    text = source.lines[line]
+    return len(text[column:]) - len(text[column:].lstrip("*")) if text[column : column + 1] == "*" else 0
+
+
+def _locate(nodes: list[Any], wanted: dict[tuple, ast.AST | None]) -> None:
+    """Finds the nodes of these types and positions, looking only where the lines can hold one."""
+    lines = sorted({key[1] for key in wanted})
+    types = {key[0] for key in wanted}
+    todo = nodes
+    while todo:
+        node = todo.pop()
+        kind = type(node)
+        if kind in types:
+            key = (kind, node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
+            if key in wanted:
+                wanted[key] = node
+        for child in ast.iter_child_nodes(node):
+            first = getattr(child, "lineno", None)
+            if first is None:
+                todo.append(child)
+            else:
+                index = bisect_right(lines, first - 1)
+                if index < len(lines) and lines[index] <= child.end_lineno or getattr(child, "decorator_list", None):
+                    todo.append(child)
+
+
+# --- aliases ---------------------------------------------------------------------------------------------------------
+
+_IMPORT = re.compile(r"^[ \t]*from[ \t]+[\w.]+[ \t]+import[ \t]+(?:\(([^)]*)\)|([^\n(]+))", re.MULTILINE)
+_RENAMED = re.compile(r"(\w+)\s+as\s+(\w+)")
+_ASSIGNED = re.compile(r"^[ \t]*(\w+)[ \t]*=[ \t]*\(?[\w.]*\.(\w+)\)?[ \t]*(?:#.*)?$", re.MULTILINE)
+
+
+def aliases_of(text: str, where: Where) -> frozenset[str]:
+    """The names under which a file may call what rules look for: ``from torch import load as l``, ``t = torch.load``.
+
+    Too many do no harm, for facts confirm each candidate.
+    """
+    last = {name.rpartition(".")[2] for name in where.calls | where.attributes} | where.methods
+    found = {name for name, word in _ASSIGNED.findall(text) if word in last}
+    if " as " in text or "cuda import" in text:
+        for block, line in _IMPORT.findall(text):
+            renamed = _RENAMED.findall(block or line)
+            found.update(alias for word, alias in renamed if word in last)
+        for match in re.finditer(r"cuda(?:\.\w+)*[ \t]+import[ \t]+\(?([\w,\s]+)", text):
+            found.update(word for word in re.findall(r"\w+", match[1]) if word in last)
+    return frozenset(found) - last_words(where)
+
+
+def last_words(where: Where) -> frozenset[str]:
+    """The bare names that the patterns look for anyway."""
+    return frozenset(name.rpartition(".")[2] for name in where.calls if "cuda" not in name.split(".")) | where.methods

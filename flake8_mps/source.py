@@ -1,0 +1,266 @@
+"""One file's text, tree and positions: the one place where bytes become characters.
+
+``ast`` counts columns in UTF-8 bytes, ast-grep and people count characters. Everything here gives characters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import io
+import re
+import sys
+import tokenize
+import unicodedata
+import warnings
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .finding import Finding, Span
+
+_UNSEARCHABLE = re.compile("[\0\ud800-\udfff]")
+_PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+
+
+class Unreadable(Exception):
+    """A file, or one cell of a notebook, that cannot be read as Python; ``reason`` tells people what to do.
+
+    ``line`` counts from 1 and ``column`` from 0, within ``cell`` where there is one.
+    """
+
+    def __init__(self, path: str, line: int, column: int, reason: str, cell: int | None = None) -> None:
+        super().__init__(path, line, column, reason, cell)
+        self.path = path
+        self.line = line
+        self.column = column
+        self.reason = reason
+        self.cell = cell
+
+    def __str__(self) -> str:
+        cell = "" if self.cell is None else f"cell {self.cell}:"
+        return f"{self.path}:{cell}{self.line}:{self.column + 1}: {self.reason}"
+
+
+class Origin(NamedTuple):
+    """Where a line of a notebook's module comes from: the cell, counted from 1 among all cells, and the line in it."""
+
+    cell: int
+    line: int
+
+
+class Source:
+    """The text of one Python file and the tree of it.
+
+    ``path`` is the name to show. ``lines`` come without their ends; only ``"\\n"`` ends a line, as for ``ast``.
+    The module of a notebook has an origin for every line, and ``unreadable_cells`` that it had to leave out.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        tree: ast.Module,
+        path: str = "<unknown>",
+        *,
+        origins: Sequence[Origin] | None = None,
+        unreadable_cells: tuple[Unreadable, ...] = (),
+    ) -> None:
+        self.text = text
+        self.tree = tree
+        self.path = path
+        self.is_ascii = text.isascii()
+        self.origins = origins
+        self.unreadable_cells = unreadable_cells
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return self.text.split("\n")
+
+    @cached_property
+    def for_search(self) -> str:
+        """The text at the same positions, without the characters that ast-grep refuses: lone surrogates and NUL."""
+        return _UNSEARCHABLE.sub("?", self.text)
+
+    # --- positions ---------------------------------------------------------------------------------------------------
+
+    def column(self, line: int, byte_offset: int) -> int:
+        """The character column of a UTF-8 byte offset in a 1-based line."""
+        if self.is_ascii:
+            return byte_offset
+        content = self.lines[line - 1]
+        if content.isascii():
+            return byte_offset
+        return len(content.encode("utf-8", "surrogatepass")[:byte_offset].decode("utf-8", "ignore"))
+
+    def byte_column(self, line: int, column: int) -> int:
+        """The UTF-8 byte offset of a character column in a 1-based line: ``column`` the other way."""
+        if self.is_ascii:
+            return column
+        return len(self.lines[line - 1][:column].encode("utf-8", "surrogatepass"))
+
+    def span(self, node: ast.AST) -> Span:
+        """Where a node with a position stands."""
+        line, end_line = node.lineno, node.end_lineno  # type: ignore[attr-defined]
+        return Span(
+            line,
+            self.column(line, node.col_offset),  # type: ignore[attr-defined]
+            end_line,
+            self.column(end_line, node.end_col_offset),  # type: ignore[attr-defined]
+        )
+
+    def token(self, node: ast.AST) -> Span:
+        """The token that names a node, so that a report lands on its own line in a chain over many lines.
+
+        ``cuda`` of ``x.cuda``, ``device`` of ``device=x``; a dotted name on one line, and all else, is itself.
+        """
+        if isinstance(node, ast.Attribute):
+            if _is_dotted(node) and node.lineno == node.end_lineno:
+                return self.span(node)
+            return self.attribute(node)
+        span = self.span(node)
+        if isinstance(node, ast.keyword) and node.arg:
+            end = span.column + _width(node.arg, self.lines[span.line - 1][span.column:], r"\w+")
+            return Span(span.line, span.column, span.line, end)
+        return span
+
+    def text_of(self, node: ast.AST) -> str:
+        """The source of a node on one line, cut short where it is long."""
+        text = " ".join((ast.get_source_segment(self.text, node) or "").split())
+        return text if len(text) <= 30 else text[:27] + "..."
+
+    def attribute(self, node: ast.Attribute) -> Span:
+        """The last name of an attribute expression: ``cuda`` of ``model.cuda``."""
+        line, column = node.end_lineno, self.column(node.end_lineno, node.end_col_offset)
+        start = column - _width(node.attr, self.lines[line - 1][:column], r"\w+$")
+        return Span(line, start, line, column)
+
+    def locate(self, span: Span) -> tuple[int | None, Span]:
+        """The cell that holds a span of a notebook's module, and the span within it; no cell in a plain file."""
+        if not self.origins:
+            return None, span
+        cell, line = self.origins[span.line - 1]
+        return cell, span._replace(line=line, end_line=self.origins[span.end_line - 1].line)
+
+    # --- noqa --------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _flake8(self) -> Any:
+        """flake8's own reader of this text, so that noqa means here what it means there."""
+        from flake8.processor import FileProcessor
+
+        return FileProcessor(self.path, _NoOptions(), list(io.StringIO(self.text)))
+
+    @cached_property
+    def skipped(self) -> bool:
+        """Whether a line ``# flake8: noqa`` takes the whole file out."""
+        return self._flake8.should_ignore_file()
+
+    def suppressed(self, finding: Finding) -> bool:
+        """Whether a ``# noqa`` comment hides the finding, just as flake8 decides it."""
+        from flake8.violation import Violation
+
+        line, column = finding.span.line, finding.span.column
+        # flake8 would look for a line it cannot tokenize in a file of that name: a notebook's is not Python
+        written = self._flake8.noqa_line_for(line) or self.lines[line - 1]
+        violation = Violation(finding.code, self.path, line, column + 1, finding.message, written)
+        return self.skipped or violation.is_inline_ignored(disable_noqa=False)
+
+
+class _NoOptions(argparse.Namespace):
+    """flake8 with every option unset."""
+
+    def __getattr__(self, name: str) -> None:
+        return None
+
+
+def _is_dotted(node: ast.expr) -> bool:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name)
+
+
+def _width(name: str, text: str, pattern: str) -> int:
+    """How many characters a name takes where it is written: ``ast`` gives it in NFKC, which may be more or fewer."""
+    written = None if text.isascii() or name in text else re.search(pattern, text)
+    return len(written[0] if written and unicodedata.normalize("NFKC", written[0]) == name else name)
+
+
+# --- from bytes to a Source ------------------------------------------------------------------------------------------
+
+
+def read_source(path: str) -> Source:
+    """The Python file at ``path``, or standard input for ``-``.
+
+    Raises Unreadable for a file that cannot be opened, decoded or parsed.
+    """
+    name = "stdin" if path == "-" else path
+    text = _decode(sys.stdin.buffer.read() if path == "-" else read_bytes(path), name)
+    return Source(text, parse(text, name), name)
+
+
+def read_bytes(path: str) -> bytes:
+    """The bytes of a file. Raises Unreadable when the system refuses."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        reason = f"cannot be opened: {error.strerror}; check the path and its permissions"
+        raise Unreadable(path, 1, 0, reason) from None
+
+
+def _decode(data: bytes, path: str) -> str:
+    """The text of a Python file, as flake8 reads it. Raises Unreadable for bytes that its encoding does not have."""
+    try:
+        text = data.decode(_encoding(data))
+    except UnicodeDecodeError as error:
+        line, column = _end(universal_newlines(_leniently(error.object[: error.start], error.encoding)))
+        reason = f"byte 0x{error.object[error.start]:02x} is not {error.encoding}; save the file as UTF-8"
+        raise Unreadable(path, line, column, f"{reason}, or declare what it is: # coding: latin-1") from None
+    except (SyntaxError, LookupError, UnicodeError) as error:
+        reason = f"cannot be decoded: {error}; declare the file's true encoding, or save it as UTF-8"
+        raise Unreadable(path, 1, 0, reason) from None
+    return universal_newlines(text).removeprefix("\ufeff")
+
+
+def _encoding(data: bytes) -> str:
+    """What PEP 263 says. Raises UnicodeDecodeError for the first bad byte, SyntaxError for a bad declaration."""
+    try:
+        return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+    except SyntaxError:
+        data.decode("utf-8")
+        raise
+
+
+def _leniently(data: bytes, encoding: str) -> str:
+    try:
+        return data.decode(encoding, "replace")
+    except LookupError:  # a codec may call itself what Python does not know: "unicodeescape"
+        return data.decode("latin-1")
+
+
+def universal_newlines(text: str) -> str:
+    """The text with every line ended by ``"\\n"``, as Python reads it."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def parse(text: str, path: str) -> ast.Module:
+    """The tree of a text. Raises Unreadable where Python's parser gives up."""
+    if bad := _UNSEARCHABLE.search(text):
+        what = "a NUL byte" if bad[0] == "\0" else "half a surrogate pair"
+        raise Unreadable(path, *_end(text[: bad.start()]), f"{what} is no Python; is this a text file? take it out")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the file's own making, such as "\d"; under -W error they would raise
+            return ast.parse(text)
+    except SyntaxError as error:
+        line, column = max(error.lineno or 1, 1), max((error.offset or 1) - 1, 0)
+        reason = f"cannot be parsed as {_PYTHON}: {error.msg}; correct it, until then nothing here is checked"
+        raise Unreadable(path, line, column, reason) from None
+    except (RecursionError, MemoryError):
+        reason = f"nested too deeply for {_PYTHON}; split the expression, until then nothing here is checked"
+        raise Unreadable(path, 1, 0, reason) from None
+
+
+def _end(text: str) -> tuple[int, int]:
+    """The line and column right behind a text."""
+    return text.count("\n") + 1, len(text) - text.rfind("\n") - 1

@@ -1,0 +1,1 @@
+"""The rules: one file is one rule. Imported as ``flake8_mps.rules``."""

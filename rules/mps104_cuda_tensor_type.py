@@ -1,0 +1,177 @@
+"""A tensor type of CUDA is made, cast to, or set as the default.
+
+## Why it breaks on MPS
+`torch.cuda.FloatTensor` and its kin exist as names in every build, but only a CUDA build can make such tensors. They
+are older than `device=` and have no counterpart for MPS: there is no `torch.mps.FloatTensor`.
+
+- `torch.cuda.FloatTensor(2)`, `torch.cuda.LongTensor([1])`:
+  `TypeError: type torch.cuda.FloatTensor not available. Torch not compiled with CUDA enabled.`
+- `torch.set_default_tensor_type("torch.cuda.FloatTensor")`: the same, after a warning that it is deprecated.
+- `x.type(torch.cuda.FloatTensor)`, `x.type("torch.cuda.FloatTensor")`:
+  `RuntimeError: Cannot initialize CUDA without ATen_cuda library. ...`
+
+Naming such a type does no harm. `isinstance(x, torch.cuda.FloatTensor)` and `x.type() == "torch.cuda.FloatTensor"` are
+False on a Mac, without an error.
+
+## Use instead
+Say dtype and device, each by its own name:
+
+    x = torch.tensor([1.0, 2.0], device=device)             # was torch.cuda.FloatTensor([1.0, 2.0])
+    x = torch.empty(2, 3, device=device)                    # was torch.cuda.FloatTensor(2, 3)
+    x = x.to(device, torch.float32)                         # was x.type(torch.cuda.FloatTensor)
+    torch.set_default_device(device)                        # was torch.set_default_tensor_type(...)
+
+For `torch.cuda.DoubleTensor` take `torch.float32` as well: MPS has no float64.
+
+## Fix safety
+There is no automatic fix. `FloatTensor(3)` makes three uninitialised numbers and `FloatTensor([3])` makes the number 3,
+so the right replacement depends on the argument; and a default device moves more than a default tensor type does.
+
+## Sources
+- torch 2.13, executed on the CPU build; no release is known to differ. Type calls and the default type are refused in
+  `torch/csrc/tensor/python_tensor.cpp`, casts in `aten/src/ATen/detail/CUDAHooksInterface.h`.
+- `torch.set_default_tensor_type` is deprecated since 2.1, `torch.set_default_device` exists since 2.0.
+- Seen: yenchenlin/nerf-pytorch#48, visual-openllm/visual-openllm#42 (a Mac).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..finding import Finding
+from ..rule import Example, Raises, Rule, Severity, World, calls, methods
+
+if TYPE_CHECKING:
+    from ..facts import Facts
+
+# The dtype to write instead; float64 is no dtype of MPS.
+_DTYPES = {
+    "BFloat16Tensor": "bfloat16", "BoolTensor": "bool", "ByteTensor": "uint8", "CharTensor": "int8",
+    "DoubleTensor": "float32", "FloatTensor": "float32", "HalfTensor": "float16", "IntTensor": "int32",
+    "LongTensor": "int64", "ShortTensor": "int16",
+}
+_TYPES = {f"torch.cuda.{name}": f"torch.{dtype}" for name, dtype in _DTYPES.items()}
+_DEFAULT = "torch.set_default_tensor_type"
+_CAST = Raises(RuntimeError, "Cannot initialize CUDA without ATen_cuda library.", same_on_linux=True)
+
+
+class CudaTensorType(Rule):
+    code = "MPS104"
+    name = "cuda-tensor-type"
+    severity = Severity.ERROR
+    world = World.AS_WRITTEN
+    where = calls(*_TYPES, _DEFAULT) | methods("type")
+    expect = Raises(TypeError, "Tensor not available. Torch not compiled with CUDA enabled.", same_on_linux=True)
+
+    def check(self, call: ast.Call, facts: Facts) -> Iterator[Finding]:
+        if facts.guarded(call):
+            return
+        name = facts.name(call.func)
+        if name in _TYPES:
+            yield self._refused(call.func, name, f"torch.tensor(..., dtype={_TYPES[name]}, device=device)", facts)
+            return
+        wanted = facts.argument(call, "dtype", position=0)
+        named = _type_name(wanted, facts)
+        if wanted is not None and named in _TYPES:
+            instead = "torch.set_default_device(device)" if name == _DEFAULT else f".to(device, {_TYPES[named]})"
+            yield self._refused(wanted, named, instead, facts)
+
+    def _refused(self, node: ast.expr, name: str, instead: str, facts: Facts) -> Finding:
+        return self.finding(facts.source.token(node), f"{name} needs CUDA; write {instead}")
+
+    bad = [
+        Example("""
+            import torch
+
+            noise = torch.cuda.FloatTensor(2, 3).normal_()
+                    ^^^^^^^^^^^^^^^^^^^^^^ MPS104
+            """),
+        Example("""
+            from torch import cuda
+
+            labels = cuda.LongTensor([0, 1])
+                     ^^^^^^^^^^^^^^^ MPS104
+            """),
+        Example("""
+            import torch
+
+            torch.set_default_tensor_type("torch.cuda.FloatTensor")
+                                          ^^^^^^^^^^^^^^^^^^^^^^^^ MPS104
+            """),
+        Example("""
+            import torch
+
+            torch.set_default_tensor_type(torch.cuda.HalfTensor)
+                                          ^^^^^^^^^^^^^^^^^^^^^ MPS104
+            """),
+        Example("""
+            import torch
+
+            image = torch.zeros(1, 3, 8, 8)
+            image = image.type(torch.cuda.FloatTensor)
+                               ^^^^^^^^^^^^^^^^^^^^^^ MPS104
+            """, expect=_CAST),
+        Example("""
+            import torch
+
+            def to_mask(scores):
+                return (scores > 0).type(dtype='torch.cuda.ByteTensor')
+                                               ^^^^^^^^^^^^^^^^^^^^^^^ MPS104
+
+            to_mask(torch.zeros(4))
+            """, expect=_CAST),
+    ]
+    good = [
+        Example("""
+            import torch
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            noise = torch.randn(2, 3, device=device)
+            labels = torch.tensor([0, 1], dtype=torch.int64, device=device)
+            """),
+        Example("""
+            import torch
+
+            def describe(x):
+                if isinstance(x, torch.cuda.FloatTensor) or x.type() == "torch.cuda.HalfTensor":
+                    return "a CUDA tensor"
+                return x.type()
+
+            print(describe(torch.zeros(2)))
+            """),
+        Example("""
+            import torch
+
+            def mean(x: torch.cuda.FloatTensor) -> "torch.cuda.FloatTensor":
+                return x.mean()
+
+            print(mean(torch.zeros(2)))
+            """),
+        Example("""
+            import torch
+
+            image = torch.FloatTensor([0.5, 1.0])
+            image = image.type("torch.IntTensor").type(torch.float16)
+            """),
+        Example("""
+            import torch
+
+            def can_make_cuda_tensors():
+                try:
+                    torch.cuda.FloatTensor(1)
+                except TypeError:
+                    return False
+                return True
+
+            print(can_make_cuda_tensors())
+            """),
+    ]
+
+
+def _type_name(node: ast.expr | None, facts: Facts) -> str | None:
+    """The dotted name of the tensor type that an argument names or spells as a string."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return facts.name(node) if node is not None else None

@@ -1,0 +1,167 @@
+"""A checkpoint is loaded without map_location.
+
+## Why it breaks on MPS
+A checkpoint remembers the device of every storage in it. Without `map_location`, PyTorch puts each storage back on that
+device, so a file that was saved from a CUDA tensor stops on a Mac, whatever the program does with the tensors later:
+
+    RuntimeError: Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False.
+
+Whether it fails depends on the file, which the source does not show: hence a warning. Most published weights were
+saved from CUDA. `torch.hub.load_state_dict_from_url` calls `torch.load`. `torch.jit.load` restores its storages in C++:
+
+    NotImplementedError: Could not run 'aten::empty_strided' with arguments from the 'CUDA' backend.
+
+## Use instead
+Load to the CPU, then move what you keep:
+
+    state = torch.load("unet.pth", map_location="cpu")
+    model.load_state_dict(state)
+    model.to(device)
+
+`map_location="cpu"` is right for files with float64 tensors too: `map_location="mps"` refuses those while it loads.
+
+## Fix safety
+`load_state_dict` copies into the parameters wherever they are, so for it `map_location="cpu"` changes nothing but the
+peak of GPU memory. Tensors that are used as they come from the file are on the CPU from then on, on a CUDA machine too,
+and want a `.to(device)`.
+
+## Sources
+- torch 2.13, `torch/serialization.py`: `_validate_device`, called for each storage by `default_restore_location`. The
+  wheel for Macs holds the same Python files as the CPU wheel for Linux. Older releases say the same.
+- `torch/hub.py`: `load_state_dict_from_url` passes `map_location` on, None unless given; `torch/jit/_serialization.py`:
+  modules move "to the devices they were saved from".
+- Seen on Macs: invoke-ai/InvokeAI#3719, OpenTalker/SadTalker#440, neonbjb/tortoise-tts#855.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..finding import Finding
+from ..rule import Example, Raises, Rule, Severity, World, calls, checkpoint
+
+if TYPE_CHECKING:
+    from ..facts import Facts
+
+# The place of map_location among the positional arguments.
+_POSITION = {"torch.load": 1, "torch.jit.load": 1, "torch.hub.load_state_dict_from_url": 2}
+
+_TEXT = "Attempting to deserialize object on a CUDA device"
+_UNET = checkpoint("unet.pth", device="cuda")
+
+
+class LoadWithoutMapLocation(Rule):
+    code = "MPS201"
+    name = "load-without-map-location"
+    severity = Severity.WARNING
+    world = World.AS_WRITTEN
+    where = calls(*_POSITION)
+    expect = Raises(RuntimeError, _TEXT, same_on_linux=True)
+
+    def check(self, call: ast.Call, facts: Facts) -> Iterator[Finding]:
+        if _is_left_open(call, facts) and not facts.guarded(call):
+            message = 'a checkpoint saved from CUDA does not load without CUDA; add map_location="cpu"'
+            yield self.finding(facts.source.token(call.func), message)
+
+    bad = [
+        Example("""
+            import torch
+
+            state = torch.load("unet.pth")
+                    ^^^^^^^^^^ MPS201
+            """, given=_UNET),
+        Example("""
+            import torch
+
+            weights = {"weight": torch.zeros(2)}
+            weights.update(
+                torch.load(
+                ^^^^^^^^^^ MPS201
+                    "unet.pth",
+                    weights_only=True,
+                )
+            )
+            """, given=_UNET),
+        Example("""
+            from torch import load as read
+
+            state = read("unet.pth", map_location=None)
+                    ^^^^ MPS201
+            """, given=_UNET),
+        Example("""
+            import torch
+
+            def resume(path):
+                with open(path, "rb") as file:
+                    return torch.load(file, None)
+                           ^^^^^^^^^^ MPS201
+
+            resume("unet.pth")
+            """, given=_UNET),
+        Example("""
+            from torch.hub import load_state_dict_from_url
+
+            state = load_state_dict_from_url("https://example.org/unet.pth", ".", progress=False)
+                    ^^^^^^^^^^^^^^^^^^^^^^^^ MPS201
+            """, given=_UNET),
+        Example("""
+            import torch
+
+            model = torch.jit.load("clip.pt")
+                    ^^^^^^^^^^^^^^ MPS201
+            """, expect=Raises(NotImplementedError, "with arguments from the 'CUDA' backend")),
+    ]
+    good = [
+        Example("""
+            import torch
+
+            state = torch.load("unet.pth", map_location="cpu")
+            print(state["weight"].sum())
+            """, given=_UNET),
+        Example("""
+            import torch
+
+            state = torch.load("unet.pth", "cpu")
+            """, given=_UNET),
+        Example("""
+            import torch
+
+            options = {"map_location": "cpu", "weights_only": True}
+            state = torch.load("unet.pth", **options)
+            """, given=_UNET),
+        Example("""
+            import torch
+            from torch.hub import load_state_dict_from_url
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            state = load_state_dict_from_url("https://example.org/unet.pth", ".", device)
+            """, given=_UNET),
+        Example("""
+            import json
+            import torch
+
+            def load(text):
+                return torch.tensor(json.loads(text))
+
+            print(load("[1, 2, 3]"))
+            """),
+        Example("""
+            import torch
+
+            try:
+                state = torch.load("unet.pth")
+            except RuntimeError:
+                state = torch.load("unet.pth", map_location="cpu")
+            """, given=_UNET),
+    ]
+
+
+def _is_left_open(call: ast.Call, facts: Facts) -> bool:
+    """Whether the file alone decides where its storages go."""
+    name = facts.name(call.func)
+    location = facts.argument(call, "map_location", position=_POSITION.get(name or "", 1))
+    if location is None:
+        return not facts.has_star(call)
+    return isinstance(location, ast.Constant) and location.value is None

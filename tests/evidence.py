@@ -1,0 +1,257 @@
+"""Evidence: what the examples of the rules really do where PyTorch has no CUDA.
+
+Much of what a Mac raises is raised in Python files that are the same in the wheel for Linux without CUDA. Such an
+example says ``same_on_linux`` and proves itself here: it runs as ``example.py`` in a folder of its own, and what it
+raised, or on which devices it computed, is compared with what the rule expects.
+
+Run as a script this file is the zygote: it imports torch once and forks a child for every example.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+from unittest import mock
+
+if TYPE_CHECKING:
+    from flake8_mps.rule import Example, Expectation, Rule, checkpoint
+
+SECONDS = 60
+"""How long one example may run."""
+
+
+# --- which examples there are ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """One example of one rule, with the name that tests show: ``MPS201-bad-0``."""
+
+    rule: Rule
+    kind: str
+    number: int
+    example: Example
+
+    def __str__(self) -> str:
+        return f"{self.rule.code}-{self.kind}-{self.number}"
+
+    @property
+    def expect(self) -> Expectation:
+        return self.example.expect or self.rule.expect
+
+
+def cases(kind: str) -> list[Case]:
+    """All examples of a kind, ``bad`` or ``good``, rule by rule."""
+    from flake8_mps.rule import load_rules
+
+    return [Case(rule, kind, number, one) for rule in load_rules() for number, one in enumerate(getattr(rule, kind))]
+
+
+def pending() -> str:
+    """One line on the bad examples that only a Mac, or the emulated one, can prove; empty when there are none."""
+    waiting = Counter(case.rule.code for case in cases("bad") if not case.expect.same_on_linux)
+    each = ", ".join(f"{code}: {count}" for code, count in sorted(waiting.items()))
+    return f"evidence pending: {waiting.total()} examples of {len(waiting)} rules ({each})" if waiting else ""
+
+
+# --- comparing what was seen with what a rule expects ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one run of an example did.
+
+    ``raised`` names the type of the exception and its bases, ``line`` is the innermost one in the example itself.
+    ``devices`` are those on which results of operators lived, if that was asked.
+    """
+
+    raised: tuple[str, ...] = ()
+    text: str = ""
+    line: int | None = None
+    devices: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        if self.raised:
+            return f"{self.raised[0]} on line {self.line}: {self.text}"
+        return f"a clean end, operators on {', '.join(sorted(self.devices)) or 'no device'}"
+
+
+def disagreement(expect: Expectation, line: int | None, seen: Observation) -> str:
+    """How a run differs from what was expected of it; empty when it does not."""
+    from flake8_mps.rule import Raises
+
+    if isinstance(expect, Raises):
+        name = _name(expect.type)
+        agrees = name in seen.raised and expect.text in seen.text and seen.line == line
+        wanted = f"{name} on line {line}: {expect.text}"
+    else:
+        agrees = not seen.raised and seen.devices == {"cpu"}
+        wanted = "a clean end, operators on cpu"
+    return "" if agrees else f"expected {wanted}\nobserved {seen}"
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+# --- the parent's side -----------------------------------------------------------------------------------------------
+
+
+class NoEvidence(RuntimeError):
+    """This machine cannot run the examples. The text says what is missing."""
+
+
+class Zygote:
+    """A process that has imported torch and forks a child for each example; use it in a ``with`` statement."""
+
+    def __enter__(self) -> Zygote:
+        if sys.platform not in ("linux", "darwin"):
+            raise NoEvidence(f"evidence needs fork, so Linux or macOS; this is {sys.platform}")
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen([sys.executable, __file__], stdin=pipe, stdout=pipe, text=True)
+        if problem := self._receive():
+            self.__exit__()
+            raise NoEvidence(problem)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def run(
+        self, source: str, given: checkpoint | None = None, *, devices: bool = False, seconds: int = SECONDS
+    ) -> Observation:
+        """Runs a program with the file that it asks for. ``devices``: note where operators compute."""
+        with tempfile.TemporaryDirectory() as folder:
+            job = {
+                "source": source, "folder": folder, "devices": devices, "seconds": seconds,
+                "given": (given.path, given.device) if given else None,
+            }
+            print(json.dumps(job), file=self._process.stdin, flush=True)
+            seen = self._receive()
+        return Observation(tuple(seen["raised"]), seen["text"], seen["line"], frozenset(seen["devices"]))
+
+    def _receive(self) -> Any:
+        if line := self._process.stdout.readline():
+            return json.loads(line)
+        raise NoEvidence(f"the process that runs examples ended with status {self._process.wait()}")
+
+
+# --- the zygote's side -----------------------------------------------------------------------------------------------
+
+
+def serve() -> None:
+    """Tells whether examples can run here, then answers each job, a line of JSON, with an observation."""
+    try:
+        import torch
+    except ImportError as error:
+        return _answer(f"evidence needs PyTorch, the CPU build: {error}")
+    if torch.version.cuda or torch.version.hip:
+        return _answer(f"evidence needs a PyTorch without CUDA; this is {torch.__version__}")
+    import torch._dynamo  # what a dispatch mode would import in every child anew
+
+    torch.set_num_threads(1)
+    _answer("")
+    for line in sys.stdin:
+        _answer(_in_child(json.loads(line)))
+
+
+def _answer(value: object) -> None:
+    print(json.dumps(value), flush=True)
+
+
+def _in_child(job: dict[str, Any]) -> dict[str, Any]:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reader)
+        _be_child(job, writer)
+    os.close(writer)
+    with open(reader) as answers:
+        line = answers.readline()
+    _, status = os.waitpid(child, 0)
+    if line:
+        return json.loads(line)
+    limit = os.waitstatus_to_exitcode(status) == -signal.SIGALRM
+    return _seen(text=f"ran for more than {job['seconds']} s" if limit else "died", raised=["evidence.NoAnswer"])
+
+
+def _be_child(job: dict[str, Any], writer: int) -> NoReturn:
+    """Runs one example, and leaves without the cleaning up that belongs to the zygote."""
+    try:
+        signal.alarm(job["seconds"])
+        silence = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            os.dup2(silence, stream)
+        os.chdir(job["folder"])
+        seen = _observe(job)
+    except BaseException:
+        seen = _seen(text=traceback.format_exc(), raised=["evidence.NoAnswer"])
+    os.write(writer, json.dumps(seen).encode() + b"\n")
+    os._exit(0)
+
+
+def _seen(**what: Any) -> dict[str, Any]:
+    return {"raised": [], "text": "", "line": None, "devices": []} | what
+
+
+def _observe(job: dict[str, Any]) -> dict[str, Any]:
+    if job["given"]:
+        _write_checkpoint(*job["given"])
+    Path("example.py").write_text(job["source"], encoding="utf-8")
+    sys.argv = ["example.py"]
+    sys.path.insert(0, os.getcwd())
+    devices: set[str] = set()
+    with _watching(devices) if job["devices"] else contextlib.nullcontext():
+        try:
+            runpy.run_path("example.py", run_name="__main__")
+        except BaseException as error:
+            frames = traceback.extract_tb(error.__traceback__)
+            lines = [frame.lineno for frame in frames if frame.filename == "example.py"]
+            return _seen(
+                raised=[_name(kind) for kind in type(error).__mro__],
+                text=str(error),
+                line=lines[-1] if lines else None,
+            )
+    return _seen(devices=sorted(devices))
+
+
+def _write_checkpoint(path: str, device: str) -> None:
+    """A file as it would be had its tensor been saved from ``device``: only the tag of the storage tells."""
+    import torch
+
+    tag = "cuda:0" if device == "cuda" else device
+    with mock.patch("torch.serialization.location_tag", lambda storage: tag):
+        torch.save({"weight": torch.zeros(2)}, path)
+
+
+@contextlib.contextmanager
+def _watching(devices: set[str]) -> Iterator[None]:
+    """Notes the device of every tensor that an operator returns."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+            result = operator(*args, **(kwargs or {}))
+            devices.update(leaf.device.type for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor))
+            return result
+
+    with Watch():
+        yield
+
+
+if __name__ == "__main__":
+    serve()
