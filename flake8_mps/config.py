@@ -37,6 +37,12 @@ OPTIONS = (
     Option("macos", "VERSION", "the oldest macOS that the code has to run on, such as 14.4"),
 )
 
+FLAKE8_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = tuple(
+    (f"--mps-{option.name}", {"metavar": option.metavar, "help": option.help, "parse_from_config": True})
+    for option in OPTIONS
+)
+"""The arguments of flake8's ``OptionManager.add_option``, one pair for each option."""
+
 
 @dataclass(frozen=True)
 class Config:

@@ -13,6 +13,9 @@ LINE = re.compile(r"(?P<path>.*?):(?P<line>\d+):(?P<column>\d+): (?P<code>[A-Z]+
 
 Place = tuple[int, int, str]
 
+CODES = "MPS102,MPS201"
+"""Only these: places are compared here, and what other rules think of such code is theirs to test."""
+
 CUDA = [(2, 20, "MPS102")]
 BODY = "import torch\nx = torch.zeros(2).cuda()\n"
 
@@ -49,6 +52,30 @@ READABLE: dict[str, tuple[bytes, list[Place]]] = {
     "escaped_surrogate": (
         b"import torch\ns = '\\ud800'; x = torch.zeros(2).cuda(); torch.load('\\udfff')\n",
         [(2, 34, "MPS102"), (2, 42, "MPS201")],
+    ),
+    "semicolons": (
+        b"import torch; torch.zeros(2).cuda(); torch.load('a'); torch.zeros(2).cuda(); x = 1; y = 2\n",
+        [(1, 30, "MPS102"), (1, 38, "MPS201"), (1, 70, "MPS102")],
+    ),
+    "behind_a_long_string": (
+        b"import torch\nx = torch.zeros(2).cuda('''\n'''); torch.load('a'); '''\n'''; y = torch.zeros(2).cuda()\n",
+        [(2, 20, "MPS102"), (3, 7, "MPS201"), (4, 25, "MPS102")],
+    ),
+    "class_on_a_line": (
+        b"import torch\nclass A: x = torch.zeros(2).cuda(); y = torch.load('a'); z = torch.zeros(2).cuda()\n",
+        [(2, 29, "MPS102"), (2, 41, "MPS201"), (2, 77, "MPS102")],
+    ),
+    "stars": (
+        b"import torch\nx[*torch.zeros(2).cuda()]\nprint(*torch.zeros(2).cuda(), **torch.zeros(2).cuda())\n",
+        [(2, 19, "MPS102"), (3, 23, "MPS102"), (3, 48, "MPS102")],
+    ),
+    "f_strings": (
+        "import torch\ns = f'é{torch.zeros(2).cuda()}' f\"{torch.load('a')!r:>{torch.zeros(2).cuda()}}\"\n".encode(),
+        [(2, 24, "MPS102"), (2, 36, "MPS201"), (2, 71, "MPS102")],
+    ),
+    "redundant_parentheses": (
+        b"import torch\nx = (((torch.zeros(2))).cuda)()\n(torch).load('a')\n(torch.load)('a')\n",
+        [(2, 25, "MPS102"), (3, 1, "MPS201"), (4, 2, "MPS201")],
     ),
     "deep_calls": (b"import torch\nx = " + b"abs(" * 80 + b"torch.zeros(2).cuda()" + b")" * 80, [(2, 340, "MPS102")]),
     "deep_blocks": (
@@ -103,11 +130,11 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def flake8(*paths: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return run("-m", "flake8", "--isolated", "--select", "MPS,E9", "-j1", *paths, cwd=cwd)
+    return run("-m", "flake8", "--isolated", "--select", f"{CODES},MPS000,E9", "-j1", *paths, cwd=cwd)
 
 
 def check(*paths: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return run("-m", "flake8_mps", "check", *paths, cwd=cwd)
+    return run("-m", "flake8_mps", "check", "--select", CODES, *paths, cwd=cwd)
 
 
 def places(output: str) -> dict[str, list[Place]]:
@@ -140,7 +167,7 @@ def test_both_fronts_report_the_same_places(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [name for name, (data, places) in READABLE.items() if places])
 def test_standard_input_reports_the_same_places(tmp_path: Path, name: str) -> None:
     data, expected = READABLE[name]
-    command = [sys.executable, "-m", "flake8_mps", "check", "-"]
+    command = [sys.executable, "-m", "flake8_mps", "check", "--select", CODES, "-"]
     ours = subprocess.run(command, input=data, capture_output=True, check=False)
     assert places(ours.stdout.decode()) == {"stdin": expected}
 
@@ -234,7 +261,9 @@ runpy.run_module(sys.argv[0], run_name="__main__")
 
 
 @pytest.mark.parametrize(
-    "front", [["flake8", "--isolated", "--select", "MPS", "-j1"], ["flake8_mps", "check"]], ids=["flake8", "check"]
+    "front",
+    [["flake8", "--isolated", "--select", "MPS", "-j1"], ["flake8_mps", "check", "--select", CODES]],
+    ids=["flake8", "check"],
 )
 def test_a_rule_that_raises_is_one_line_and_the_rest_goes_on(tmp_path: Path, front: list[str]) -> None:
     text = "import torch\nx = torch.zeros(2).cuda()\ntorch.load('a')\ntorch.load('b')\n"

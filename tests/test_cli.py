@@ -76,9 +76,9 @@ def test_nothing_found(check) -> None:
 
 
 def test_a_cell_is_named_before_the_line(check) -> None:
-    result = check("a.ipynb", **{"a.ipynb": notebook("import torch", "!ls\n%time torch.zeros(2).cuda()")})
+    result = check("a.ipynb", **{"a.ipynb": notebook("import torch", "!ls\n%time y = torch.zeros(2).cuda()")})
     assert result.status == 1
-    assert result.found == ["a.ipynb:cell 2:2:22: MPS102"]
+    assert result.found == ["a.ipynb:cell 2:2:26: MPS102"]
 
 
 def test_the_summary_counts_findings_files_and_codes(check) -> None:
@@ -98,9 +98,9 @@ def test_what_cannot_be_parsed_is_told_and_the_rest_goes_on(check) -> None:
 
 
 def test_a_cell_that_cannot_be_parsed_is_told_and_the_rest_goes_on(check) -> None:
-    result = check("a.ipynb", **{"a.ipynb": notebook("import torch", "x = = 1", "torch.zeros(2).cuda()")})
+    result = check("a.ipynb", **{"a.ipynb": notebook("import torch", "x = = 1", "y = torch.zeros(2).cuda()")})
     assert result.status == 2
-    assert result.found == ["a.ipynb:cell 3:1:16: MPS102"]
+    assert result.found == ["a.ipynb:cell 3:1:20: MPS102"]
     assert result.errors.startswith("a.ipynb:cell 2:1:5: cannot be parsed")
 
 
@@ -244,15 +244,15 @@ def test_noqa_is_what_it_is_in_flake8(tmp_path: Path) -> None:
         "", "noqa", "noqa: MPS102", "noqa:mps102", "NOQA : MPS102", "noqa: MPS2", "noqa: MPS1  only CUDA",
         "noqa: MPS102 CUDA12", "noqa: E501, MPS102", "noqa: E501;MPS102", "type: ignore # noqa: MPS1", "noqa MPS201",
     ]
-    lines = [f"torch.zeros(2).cuda()  # {comment}\n" for comment in comments]
-    write(tmp_path, "a.py", "import torch\n" + "".join(lines) + "torch.zeros(2).cuda(), '''\n'''  # noqa: MPS102\n")
+    lines = [f"x = torch.zeros(2).cuda()  # {comment}\n" for comment in comments]
+    write(tmp_path, "a.py", "import torch\n" + "".join(lines) + "x = torch.zeros(2).cuda(), '''\n'''  # noqa: MPS102\n")
     write(tmp_path, "b.py", "# flake8: noqa: MPS201\nimport torch\n" + lines[0])
     write(tmp_path, "c.py", "import torch\n" + lines[0].replace("#", "# flake8: noqa"))
     ours = command("check", ".", cwd=tmp_path)
     flake8 = [sys.executable, "-m", "flake8", "--isolated", "--select", "MPS", "-j1"]
     theirs = subprocess.run(flake8, cwd=tmp_path, capture_output=True, check=False)
     assert ours.stdout == theirs.stdout
-    assert ours.stdout.startswith(b"./a.py:2:16: MPS102 ")
+    assert ours.stdout.startswith(b"./a.py:2:20: MPS102 ")
     assert b"./a.py:3:" not in ours.stdout
 
 
@@ -276,7 +276,7 @@ def test_any_terminal_encoding_and_any_file_name(tmp_path: Path) -> None:
 
 
 def test_a_closed_pipe_ends_it_quietly(tmp_path: Path) -> None:
-    write(tmp_path, "a.py", "import torch\n" + "torch.zeros(2).cuda()\n" * 3000)
+    write(tmp_path, "a.py", "import torch\n" + "x = torch.zeros(2).cuda()\n" * 3000)
     process = subprocess.Popen(
         [sys.executable, "-m", "flake8_mps", "check", "."], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

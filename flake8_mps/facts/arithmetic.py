@@ -88,8 +88,10 @@ def _numpy_dtype(operator: ast.operator, left: Value, right: Value) -> str | Non
     return dtypes[0] if len(set(dtypes)) == 1 else None
 
 
-def indexed(value: Tensor | Array, index: Value) -> Value:
-    """A part of a tensor or an array."""
+def indexed(value: Tensor | Array, index: ast.expr) -> Value:
+    """A part of a tensor or an array; a slice, None or ... keeps it from being 0-dimensional."""
     if isinstance(value, Tensor):
-        return Tensor(value.at, value.dtype, False, value.host_data, value.trail)
+        parts = index.elts if isinstance(index, ast.Tuple) else [index]
+        kept = any(isinstance(p, ast.Slice) or isinstance(p, ast.Constant) and not isinstance(p.value, int) for p in parts)
+        return Tensor(value.at, value.dtype, value.batched and kept, value.host_data, value.trail)
     return value

@@ -44,6 +44,8 @@ def call(run: Interpreter, node: ast.Call) -> Value:
     if isinstance(function, ast.Attribute):
         receiver = run.eval(function.value)
         callee = attribute_of(run, receiver, function)
+        if isinstance(callee, Device):
+            callee = UNKNOWN  # x.get_device(): the name of a device, but a method
         if callee is not UNKNOWN:
             run.values[function] = callee
     else:
@@ -104,7 +106,7 @@ def _device_keywords(run: Interpreter, node: ast.Call, callee: Value, keywords: 
     """``device=`` and ``map_location=`` of whatever call, but for frameworks with devices of their own."""
     if isinstance(callee, Name) and callee.name.partition(".")[0] in tables.NOT_TORCH:
         return
-    if isinstance(callee, (Function, Class)):
+    if isinstance(callee, Name) and callee.name in tables.OWN_DEVICE_RULES or isinstance(callee, (Function, Class)):
         return  # its body says what becomes of the argument
     for keyword in ("device", "map_location"):
         if keyword in keywords:
@@ -233,6 +235,9 @@ def _unknown(run: Interpreter, node: ast.Call, args: Arguments) -> Value:
     """A function this file does not show: it may move the modules that it is given."""
     name = run.values.get(node.func)
     text = name.name if isinstance(name, Name) else ""
+    if not text.startswith(("builtins.", "logging.")) and text.partition(".")[0] not in tables.NOT_TORCH:
+        for value in args.all():
+            run.devices.chosen(run, value, node)
     if text not in tables.LEAVES_MODULES and not text.startswith(tables.LEAVES_MODULES_PREFIXES):
         for value in args.all():
             for module in modules_in(value):
@@ -274,6 +279,12 @@ def _getattr(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Va
     return flag if name == "builtins.hasattr" and flag is not None else Name(full) if name == "builtins.getattr" else UNKNOWN
 
 
+def _dict(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    for key, value in args.keywords.items():
+        run.devices.named(run, key, value)
+    return Table(args.keywords) if not args.positional and not args.open else UNKNOWN
+
+
 def _any(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
     """``next(d for d in ...)``, ``max``, ``list``, ``iter``: one of, or all of, what the argument gives."""
     value = args.get(0, "iterable")
@@ -309,6 +320,7 @@ CALLS: dict[str, Callable[[Interpreter, ast.Call, str, Arguments], Value]] = {
     "torch.set_default_device": _use_device,
     "torch.cuda.set_device": _use_device,
     "torch.accelerator.current_accelerator": _portable,
+    "builtins.dict": _dict,
     "builtins.bool": _same,
     "builtins.int": _same,
     "builtins.float": _same,

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from . import tables
-from .guards import NOTHING, Fact, Guards, common, has
+from .guards import NOTHING, ONCE_PORTED, Fact, Guards, common
 from .values import UNKNOWN, Const, Device, Flag, Items, Name, Value, join
 
 if TYPE_CHECKING:
@@ -44,24 +44,26 @@ def asks(name: str, node: ast.expr) -> Flag | None:
 
 def asked_by_name(name: str) -> Value:
     """An attribute or key that this file does not set, called as transformers and others call their answers."""
+    if name in ("is_cuda", "is_mps", "is_cpu"):
+        return _either(f"{name[3:]}-device", None)
     if tables.CUDA_PREDICATE.match(name):
         return _either("cuda", None)
     return _either("mps", None) if tables.MPS_PREDICATE.match(name) else UNKNOWN
 
 
 def _either(kind: str, origin: ast.AST | None) -> Flag:
-    return Flag(frozenset({Fact(kind, True, origin)}), frozenset({Fact(kind, False, origin)}))
+    return Flag(frozenset({Fact(kind, True, origin)}), frozenset({Fact(kind, False, origin)}), ONCE_PORTED[kind])
 
 
 def _option(node: ast.expr) -> Flag:
-    """A switch of the user's, known only by its name: ``args.gpu``, ``use_cuda``, ``no_cuda``."""
+    """A switch of the user's, known only by its name: ``args.gpu``, ``use_cuda``, ``no_cuda``. Ported, it is on."""
     name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
         name = str(node.slice.value)
     if tables.CPU_OPTION.search(name):
-        return Flag(NOTHING, frozenset({Fact("option", True, node)}))
+        return Flag(NOTHING, frozenset({Fact("option", True, node)}), False)
     if tables.CUDA_OPTION.search(name):
-        return Flag(frozenset({Fact("option", True, node)}), NOTHING)
+        return Flag(frozenset({Fact("option", True, node)}), NOTHING, True)
     return NO_FLAG
 
 
@@ -70,7 +72,7 @@ def _option(node: ast.expr) -> Flag:
 
 def negation(run: Interpreter, node: ast.UnaryOp) -> Value:
     flag = condition(run, node.operand)
-    return Flag(flag.when_false, flag.when_true) if flag != NO_FLAG else UNKNOWN
+    return flag.opposite() if flag != NO_FLAG else UNKNOWN
 
 
 def boolean(run: Interpreter, node: ast.BoolOp) -> Value:
@@ -96,8 +98,10 @@ def boolean(run: Interpreter, node: ast.BoolOp) -> Value:
 
 def _combine(left: Flag, right: Flag, is_and: bool) -> Flag:
     if is_and:
-        return Flag(left.when_true | right.when_true, common(left.when_false, right.when_false))
-    return Flag(common(left.when_true, right.when_true), left.when_false | right.when_false)
+        ported = False if False in (left.ported, right.ported) else left.ported and right.ported
+        return Flag(left.when_true | right.when_true, common(left.when_false, right.when_false), ported)
+    ported = True if True in (left.ported, right.ported) else left.ported or right.ported
+    return Flag(common(left.when_true, right.when_true), left.when_false | right.when_false, ported)
 
 
 def _devices(run: Interpreter, values: list[Value], flag: Flag | None) -> Value:
@@ -130,7 +134,7 @@ def comparison(run: Interpreter, node: ast.Compare) -> Value:
     flag = _compared(run, left, left_node, right, operator, count_left)
     if flag is None or flag == NO_FLAG:
         return UNKNOWN
-    return Flag(flag.when_false, flag.when_true) if isinstance(operator, _OTHER) else flag
+    return flag.opposite() if isinstance(operator, _OTHER) else flag
 
 
 def _compared(
@@ -148,7 +152,7 @@ def _compared(
     if right.value is None or isinstance(right.value, bool):
         holds = bool(right.value)
         same = isinstance(operator, (*_SAME, *_OTHER))
-        return (flag if holds else Flag(flag.when_false, flag.when_true)) if same and flag != NO_FLAG else None
+        return (flag if holds else flag.opposite()) if same and flag != NO_FLAG else None
     if isinstance(right.value, int) and flag != NO_FLAG:
         return _count(flag, operator, right.value)
     return _platform(right, left_node) if _mentions_platform(left_node) else None
@@ -171,19 +175,17 @@ def _among(items: Items, asked: ast.expr) -> Flag | None:
     when_true = {Fact(f"{kind}-device", False, asked) for kind in {"mps", "cpu"} - kinds}
     if kinds == {"cuda"}:
         when_true = {Fact("cuda-device", True, asked)}
-    return Flag(frozenset(when_true), frozenset(Fact(f"{kind}-device", False, asked) for kind in known))
+    return Flag(frozenset(when_true), frozenset(Fact(f"{kind}-device", False, asked) for kind in known), "mps" in kinds)
 
 
 def _count(flag: Flag, operator: ast.cmpop, number: int) -> Flag | None:
     """``torch.cuda.device_count() > 1``: true only with CUDA; false says nothing unless it counts from one."""
     if isinstance(operator, ast.Gt) and number >= 0 or isinstance(operator, ast.GtE) and number >= 1:
-        first = number + isinstance(operator, ast.Gt)
-        return Flag(flag.when_true, flag.when_false if first == 1 else NOTHING)
+        return flag if number + isinstance(operator, ast.Gt) == 1 else Flag(flag.when_true, NOTHING)
     if isinstance(operator, ast.Lt) and number >= 1 or isinstance(operator, ast.LtE) and number >= 0:
-        first = number + isinstance(operator, ast.LtE)
-        return Flag(flag.when_false if first == 1 else NOTHING, flag.when_true)
+        return flag.opposite() if number + isinstance(operator, ast.LtE) == 1 else Flag(NOTHING, flag.when_true)
     if isinstance(operator, (ast.Eq, ast.NotEq)):
-        return Flag(flag.when_false, flag.when_true) if number == 0 else Flag(flag.when_true, NOTHING)
+        return flag.opposite() if number == 0 else Flag(flag.when_true, NOTHING)
     return None
 
 
@@ -197,9 +199,9 @@ def _platform(value: Value, asked: ast.expr) -> Flag | None:
         return None
     text = value.value.lower()
     if text in ("darwin", "arm64"):
-        return Flag(frozenset({Fact("mac", True, asked)}), frozenset({Fact("mac", False, asked)} if text == "darwin" else ()))
+        return Flag(frozenset({Fact("mac", True, asked)}), frozenset({Fact("mac", False, asked)} if text == "darwin" else ()), True)
     if text in ("linux", "linux2", "win32", "windows", "nt"):
-        return Flag(frozenset({Fact("mac", False, asked)}), NOTHING)
+        return Flag(frozenset({Fact("mac", False, asked)}), NOTHING, False)
     return None
 
 
@@ -258,7 +260,7 @@ def gives_up(run: Interpreter, last: ast.stmt) -> bool:
     if isinstance(last, ast.Raise):
         raised = last.exc.func if isinstance(last.exc, ast.Call) else last.exc
         name = raised.attr if isinstance(raised, ast.Attribute) else getattr(raised, "id", "")
-        return "Skip" not in name and name not in ("NotImplementedError", "StopIteration")
+        return "Skip" not in name
     if not isinstance(last, ast.Expr) or not isinstance(last.value, ast.Call):
         return False
     value = run.values.get(last.value.func)

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from . import tables
 from .guards import AS_WRITTEN, NOTHING, Guards, cause, contradicts, has
-from .values import OUTSIDE_PLACE, UNKNOWN, Const, Device, Flag, Place, Value
+from .names import dotted
+from .values import OUTSIDE_DEVICE, OUTSIDE_PLACE, UNKNOWN, Const, Device, Flag, Place, Value
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
 
 PORTABLE = frozenset({"mps", "portable"})
+_ELSEWHERE = {"mac": True, "mps": True}  # code kept to other machines by these is nothing to a Mac
 
 
 class Use(NamedTuple):
@@ -29,31 +31,39 @@ class Use(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """What one arm of a choice did with devices; ``count`` is how often MPS had come up when it ended."""
+    """What one arm of a choice did with devices: CUDA it named, things it moved to MPS, and whether MPS came up at all.
+
+    ``count`` and ``moves`` are how often either had happened when the arm ended.
+    """
 
     origins: frozenset[ast.AST]
+    moved: frozenset[str]
     portable: bool
     count: int
+    moves: int
 
     def excuse_if(self, other: Arm, log: DeviceLog) -> None:
-        """CUDA in this arm is one side of a portable choice when another arm has MPS."""
+        """CUDA in this arm is one side of a portable choice when another arm has MPS, for the same thing if for one."""
         if other.portable:
-            log.excused |= self.origins
+            log.excused.update(origin for origin in self.origins if log.same_thing(origin, other.moved))
 
     def excuse_since(self, log: DeviceLog) -> None:
         """This arm left the block: what followed it there is its other arm."""
         if log.portable > self.count:
-            log.excused |= self.origins
+            moved = frozenset(log.moved[self.moves :])
+            log.excused.update(origin for origin in self.origins if log.same_thing(origin, moved))
 
 
 class Mark(NamedTuple):
     """A moment of the log; ``until`` tells what has happened since."""
 
     places: int
+    moves: int
     portable: int
 
     def until(self, log: DeviceLog) -> Arm:
-        return Arm(frozenset(log.trail[self.places :]), log.portable > self.portable, log.portable)
+        moved = frozenset(log.moved[self.moves :])
+        return Arm(frozenset(log.trail[self.places :]), moved, log.portable > self.portable, log.portable, len(log.moved))
 
 
 class DeviceLog:
@@ -63,10 +73,17 @@ class DeviceLog:
         self.uses: dict[ast.AST, list[Use]] = {}
         self.excused: set[ast.AST] = set()
         self.trail: list[ast.AST] = []
+        self.moved: list[str] = []  # the names of what was moved to MPS
         self.portable = 0
 
     def mark(self) -> Mark:
-        return Mark(len(self.trail), self.portable)
+        return Mark(len(self.trail), len(self.moved), self.portable)
+
+    @staticmethod
+    def same_thing(origin: ast.AST, moved: frozenset[str]) -> bool:
+        """False for ``a.cuda()`` where other things than ``a`` are moved to MPS."""
+        receiver = dotted(origin.func.value) if isinstance(origin, ast.Call) and isinstance(origin.func, ast.Attribute) else None
+        return receiver is None or not moved or any(receiver == name or receiver.startswith(f"{name}.") for name in moved)
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
@@ -82,15 +99,33 @@ class DeviceLog:
     def used(self, run: Interpreter, value: Value, node: ast.AST, how: str, extra: Guards = NOTHING) -> None:
         """A value is put where a device belongs."""
         if isinstance(value, Device):
+            if value.kinds & PORTABLE:
+                self.excused.update(place.origin for place in value.places if place.origin is not None)
             for place in value.places:
                 if place.kind == "cuda" and place.origin is not None:
                     self.use(place.origin, Use(how, node, place.guards | run.guards | extra))
+
+    def moving(self, node: ast.Call, value: Device) -> None:
+        """A move to a device that can be MPS."""
+        name = dotted(node.func.value) if isinstance(node.func, ast.Attribute) else None
+        if value.kinds & PORTABLE and name is not None:
+            self.moved.append(name)
 
     def use(self, origin: ast.AST, use: Use) -> None:
         uses = self.uses.setdefault(origin, [])
         if use not in uses:
             uses.append(use)
         self.trail.append(origin)
+
+    @staticmethod
+    def by_name(name: str, value: Value) -> Value:
+        """What nothing is known of, under the name of a device, is a device from outside."""
+        return OUTSIDE_DEVICE if value is UNKNOWN and tables.DEVICE_NAME.search(name) else value
+
+    def chosen(self, run: Interpreter, value: Value, node: ast.AST) -> None:
+        """A value is returned or handed on; a choice between CUDA and the CPU is one of devices whatever its name."""
+        if isinstance(value, Device) and {"cuda", "cpu"} <= value.kinds:
+            self.used(run, value, node, "named")
 
     def named(self, run: Interpreter, name: str, value: Value, extra: Guards = NOTHING) -> None:
         """A value gets a name; a device with the name of a device is meant to be one."""
@@ -130,6 +165,8 @@ class DeviceLog:
             if origin in self.excused:
                 continue
             uses = self._decisive(self.uses[origin])
+            if not uses:
+                continue
             bare = [use for use in uses if not contradicts(use.guards, AS_WRITTEN)]
             first = min(bare or uses, key=lambda use: (has(use.guards, "default"), has(use.guards, "option")))
             run.guards = first.guards
@@ -146,7 +183,8 @@ class DeviceLog:
 
     @staticmethod
     def _decisive(uses: list[Use]) -> list[Use]:
-        """A name alone says less than what is done with it."""
+        """The uses that a Mac can come to; a name alone says less than what is done with it."""
+        uses = [use for use in uses if not contradicts(use.guards, _ELSEWHERE)]
         return [use for use in uses if use.how != "named"] or uses
 
 

@@ -101,7 +101,7 @@ def _dict(run: Interpreter, node: ast.Dict) -> Value:
 
 def _subscript(run: Interpreter, node: ast.Subscript) -> Value:
     value = run.eval(node.value)
-    index = run.eval(node.slice)
+    run.eval(node.slice)
     key = node.slice.value if isinstance(node.slice, ast.Constant) else None
     if isinstance(value, Batch):
         return value.each
@@ -110,7 +110,7 @@ def _subscript(run: Interpreter, node: ast.Subscript) -> Value:
     if isinstance(value, Table) and key in value.items:
         return value.items[key]
     if isinstance(value, (Tensor, Array)):
-        return arithmetic.indexed(value, index)
+        return arithmetic.indexed(value, node.slice)
     if isinstance(value, Many):
         return value if isinstance(node.slice, ast.Slice) else value.each
     if isinstance(key, str) and tables.DEVICE_NAME.search(key):

@@ -15,8 +15,9 @@ from ..source import Source
 from . import arithmetic, calls, conditions, expressions, lookups, methods, tables
 from .classes import ClassInfo, describe
 from .conditions import NO_FLAG
-from .devices import DeviceLog
+from .devices import Arm, DeviceLog
 from .events import Event
+from .names import dotted
 from .guards import AS_WRITTEN, NOTHING, ONCE_PORTED, Fact, Guards, contradicts, has
 from .values import (
     CPU, UNKNOWN, Batch, Class, Const, Device, Flag, Function, Instance, Items, Many, Module, Name, Standing,
@@ -127,7 +128,7 @@ class Interpreter:
         kind = type(target)
         if kind is ast.Name:
             scope = self.globals if target.id in self.frame.globals else self.env
-            scope[target.id] = value
+            scope[target.id] = self.devices.by_name(target.id, value)
             self.devices.named(self, target.id, value)
         elif kind is ast.Attribute:
             self._bind_attribute(target, value)
@@ -141,9 +142,9 @@ class Interpreter:
 
     def _bind_attribute(self, target: ast.Attribute, value: Value) -> None:
         self.eval(target.value)
-        path = lookups.dotted(target)
+        path = dotted(target)
         if path:
-            self.env[path] = value
+            self.env[path] = value = self.devices.by_name(target.attr, value)
             if path.partition(".")[0] != self.frame.receiver:
                 self.attributes[path] = join(self.attributes.get(path), value)
         self.devices.named(self, target.attr, value)
@@ -168,21 +169,22 @@ class Interpreter:
 
     def block(self, statements: Iterable[ast.stmt]) -> bool:
         """Runs statements in turn; False when the end is not reached."""
-        guards, open_arms = self.guards, []
+        guards, ends = self.guards, True
+        arms: list[Arm] = []  # if cuda: return x.cuda() / if mps: return x.to("mps") are two arms of one choice
         for statement in statements:
             run = _EXECUTE.get(type(statement))
             if run is None:
                 continue
-            mark = self.devices.mark()
-            if not run(self, statement):
-                self.guards = guards
-                return False
-            if isinstance(statement, ast.If) and self.guards is not guards:
-                open_arms.append(mark.until(self.devices))
-        for arm in open_arms:  # if cuda: return x.cuda() / if mps: return x.to("mps") are two arms of one choice
+            before, mark = self.guards, self.devices.mark()
+            ends = run(self, statement)
+            if not ends:
+                break
+            if isinstance(statement, ast.If) and self.guards is not before:
+                arms.append(mark.until(self.devices))
+        for arm in arms:
             arm.excuse_since(self.devices)
         self.guards = guards
-        return True
+        return ends
 
     def enter(self, env: Env) -> None:
         """Goes on in this environment; for module code it is the globals of every function."""
@@ -207,6 +209,13 @@ class Interpreter:
             return left
         if isinstance(left, Device) or isinstance(right, Device):
             return self.devices.merge(left, right, flag)
+        if isinstance(left, Items) and isinstance(right, Items) and len(left.items) != len(right.items):
+            return UNKNOWN
+        if isinstance(left, Items) or isinstance(right, Items):
+            size = len((left if isinstance(left, Items) else right).items)
+            pairs = zip(lookups.unpack(left, size), lookups.unpack(right, size)) if left and right else ()
+            if pairs:
+                return Items(tuple(self.choose(flag, one, other, mps_on_right) for one, other in pairs))
         taken = self.truth(flag, mps_on_right)
         if taken is None:
             return join(left, right)
@@ -215,11 +224,9 @@ class Interpreter:
 
     def truth(self, flag: Flag, mps_on_right: bool = False) -> bool | None:
         """Whether a condition holds once ported, when that is known."""
-        if contradicts(flag.when_true, ONCE_PORTED):
-            return False
-        if contradicts(flag.when_false, ONCE_PORTED):
-            return not (mps_on_right and has(flag.when_true, "cuda"))
-        return None
+        if flag.ported and mps_on_right and has(flag.when_true, "cuda"):
+            return False  # if cuda: ... elif mps: ... is ported already
+        return flag.ported
 
     def merge(self, flag: Flag, left: Env, right: Env, mps_on_right: bool) -> Env:
         merged = {}
@@ -540,6 +547,8 @@ class Interpreter:
         if tables.DEVICE_FUNCTION.search(name):
             for value, _ in returns:
                 self.devices.used(self, value, node, "named")
+        elif any(isinstance(value, Device) for value, _ in returns):
+            self.devices.chosen(self, self.devices.merge_all(returns), node)
         live = [(v, g) for v, g in returns if not contradicts(g, ONCE_PORTED)] or returns
         if any(isinstance(value, Device) for value, _ in returns):
             return self.devices.merge_all(returns)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import tables
 from .conditions import asked_by_name
+from .names import dotted
 from .values import (
     CPU_DEVICE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Class, Device, Function, Instance, Items, Many, Moved, Name,
     Namespace, Table, Tensor, Value, join,
@@ -16,17 +17,6 @@ from .values import (
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
-
-
-def dotted(node: ast.expr) -> str | None:
-    """``self.model.device`` as text; None for anything but names joined by dots."""
-    parts = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return None
-    return ".".join([node.id, *reversed(parts)])
 
 
 def unbound(run: Interpreter, name: str) -> Value:

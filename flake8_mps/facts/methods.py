@@ -9,9 +9,9 @@ from . import conditions, tables, transfer
 from .arithmetic import MAYBE_MPS, as_tensor, result_of, together
 from .devices import Use
 from .guards import Fact, has
-from .lookups import dotted
+from .names import dotted
 from .values import (
-    CPU, GPU, OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Function, Items, Many, Module, Moved, Name,
+    CPU, CPU_DEVICE, GPU, OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Function, Items, Many, Module, Moved, Name,
     Namespace, Standing, Table, Tensor, Value, standing_on, with_step,
 )
 
@@ -28,6 +28,8 @@ def call_method(run: Interpreter, node: ast.Call, receiver: Value, attr: str, ar
     if attr == "cuda":
         return _cuda(run, node, receiver, args)
     if attr in ("cpu", "mps"):
+        if attr == "cpu":
+            _float64_before_cpu(run, node)
         return move(run, node, receiver, CPU if attr == "cpu" else GPU, None, False)
     if attr in tables.CASTS and not args.positional:
         return move(run, node, receiver, None, tables.CASTS[attr], True)
@@ -103,6 +105,7 @@ def _to(run: Interpreter, node: ast.Call, receiver: Value, args: Arguments) -> V
     for position, value in enumerate(given):
         if isinstance(value, Device):
             run.devices.used(run, value, node, "argument")
+            run.devices.moving(node, value)
             at = standing_on(value)
         elif isinstance(value, Tensor):
             at, dtype, cast = value.at, value.dtype, True
@@ -117,6 +120,16 @@ def _to(run: Interpreter, node: ast.Call, receiver: Value, args: Arguments) -> V
                 return _moved_somewhere(run, receiver)
             cast = cast or position > 0 or "dtype" in args.keywords
     return move(run, node, receiver, at, dtype, cast)
+
+
+def _float64_before_cpu(run: Interpreter, node: ast.Call) -> None:
+    """``x.double().cpu()``: what has to be brought to the CPU was made float64 where it was."""
+    inner = node.func.value  # type: ignore[attr-defined]
+    if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr in ("double", "to", "type"):
+        receiver = as_tensor(run.receivers.get(inner, CPU_DEVICE))
+        where = receiver.at if isinstance(receiver, Tensor) else None
+        if transfer.requested(inner) is not None and where is None and (receiver is UNKNOWN or isinstance(receiver, Tensor)):
+            run.note("float64-requested", transfer.requested(inner))
 
 
 def _moved_somewhere(run: Interpreter, receiver: Value) -> Value:
@@ -145,11 +158,13 @@ def move(run: Interpreter, node: ast.Call, receiver: Value, at: str | None, dtyp
         standing = run.standing(receiver)
         kept = dtype if cast else standing.dtype
         if kept == "float64" and (at or standing.at) in MAYBE_MPS:
-            run.note("float64-requested", transfer._requested(node) if cast else node.func, "", standing.trail)
+            run.note("float64-requested", (transfer.requested(node) if cast else None) or node.func, "", standing.trail)
         trail = (transfer.step(node, "moved to the device"),) if at in MAYBE_MPS else standing.trail
         run.env[receiver.site] = Standing(at or standing.at, kept, trail)
         return receiver
     if isinstance(receiver, Moved):
+        if dtype == "float64" and receiver.at in MAYBE_MPS:
+            run.note("float64-requested", transfer.requested(node) or node.func, "", receiver.trail)
         return Moved(at or receiver.at, receiver.trail)
     if isinstance(receiver, (Array, Const, Device)):
         return receiver if not cast else UNKNOWN
@@ -187,7 +202,8 @@ def _tensor_method(run: Interpreter, node: ast.Call, tensor: Tensor, attr: str, 
         result = result_of(tensors)
         if attr in ("sum", "mean", "prod", "norm") and transfer.dtype_of(args.get(None, "dtype")):
             result = transfer.moved(run, node, result, None, transfer.dtype_of(args.get(None, "dtype")), True)
-        return Tensor(result.at, result.dtype, attr not in ("sum", "mean", "prod", "norm", "dot", "squeeze"), result.host_data, result.trail)
+        batched = result.batched and attr not in tables.REDUCTIONS
+        return Tensor(result.at, result.dtype, batched, result.host_data, result.trail)
     if attr in tables.OTHER_DTYPE:
         return Tensor(tensor.at)
     return UNKNOWN
@@ -240,11 +256,9 @@ def forward(run: Interpreter, node: ast.Call, module: Module | Moved, args: Argu
         run.note("devices-meet", node, "module", standing.trail)
     elif standing.at is None:
         together(run, node, tensors, "operands")
-    if not isinstance(module, Module):
-        return UNKNOWN
     at = standing.at or (tensors[0].at if tensors else None)
     result = Tensor(at, standing.dtype, True)
-    return result if module.cls is None else Batch(result)
+    return result if isinstance(module, Module) and module.cls is None else Batch(result)
 
 
 def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
@@ -258,8 +272,6 @@ def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments)
         return _data(run, node, short, args)
     if name in ("torch.load", "torch.jit.load") and len(args.positional) > 1:
         run.devices.used(run, args.positional[1], node, "map_location")
-    if name == "torch.Generator":
-        run.devices.used(run, args.get(0, "device") or UNKNOWN, node, "argument")
     if name.startswith("torch.nn.") and short[:1].isupper():
         return _layer(run, node, short, args)
     tensors = [value for value in map(as_tensor, _flat(args)) if isinstance(value, Tensor)]
@@ -271,7 +283,8 @@ def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments)
         result = result_of(tensors)
         if short in tables.OTHER_DTYPE:
             return Tensor(result.at)
-        return Tensor(result.at, result.dtype, not tables.LOSSES.search(short), result.host_data, result.trail)
+        batched = result.batched and short not in tables.REDUCTIONS and not tables.LOSSES.search(short)
+        return Tensor(result.at, result.dtype, batched, result.host_data, result.trail)
     return UNKNOWN
 
 

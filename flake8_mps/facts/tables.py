@@ -35,6 +35,9 @@ NOT_TORCH = frozenset({
     "warp", "taichi", "onnxruntime", "cudf", "cuml", "cugraph", "theano", "tensorrt", "pynvml", "spacy", "tvm",
 })
 
+# Calls whose ``device=`` fails in another way than a tensor's.
+OWN_DEVICE_RULES = frozenset({"torch.Generator", "torch.amp.GradScaler", "torch.cuda.amp.GradScaler"})
+
 # A name that holds a device.
 DEVICE_NAME = re.compile(r"(?:^|_)(?:device|dev)(?:_name|_str|_string)?$", re.IGNORECASE)
 # A function that gives one.
@@ -133,6 +136,8 @@ OTHER_DTYPE = frozenset(
     "all any argmax argmin argsort eq ge gt isfinite isinf isnan le logical_and logical_not logical_or lt max min ne "
     "nonzero sort topk kthvalue median mode unique bincount histc searchsorted bucketize type_as angle real imag".split()
 )
+# Methods and functions whose result can be 0-dimensional.
+REDUCTIONS = frozenset({"sum", "mean", "prod", "norm", "dot", "squeeze", "std", "var", "logsumexp", "max", "min", "trapz"})
 TENSOR_ATTRIBUTES = frozenset({"T", "mT", "H", "data", "grad", "real", "imag"})
 
 # Functions of torch.nn.functional keep device and dtype; losses take tensors that must stand together.

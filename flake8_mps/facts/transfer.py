@@ -101,7 +101,7 @@ def moved(run: Interpreter, node: ast.Call, tensor: Tensor, at: str | None, dtyp
     target, result = at or tensor.at, dtype if cast else tensor.dtype
     if result == "float64" and target in MAYBE_MPS:
         if cast or not tensor.host_data:
-            run.note("float64-requested" if cast else "float64-kept", _requested(node), "", tensor.trail)
+            run.note("float64-requested" if cast else "float64-kept", requested(node) or node.func, "", tensor.trail)
         else:
             run.note("float64-moved", node.func, "move", tensor.trail)
         return Tensor(target, None, tensor.batched)
@@ -109,13 +109,13 @@ def moved(run: Interpreter, node: ast.Call, tensor: Tensor, at: str | None, dtyp
     return Tensor(target, result, tensor.batched, tensor.host_data and not cast, trail)
 
 
-def _requested(node: ast.Call) -> ast.AST:
-    """Where a call asks for its dtype: the argument of ``.to(torch.float64)``, the name of ``.double()``."""
+def requested(node: ast.Call) -> ast.AST | None:
+    """Where a call asks for float64: the argument of ``.to(torch.float64)``, the name of ``.double()``; None if not."""
     for argument in [*node.args, *(keyword.value for keyword in node.keywords)]:
         name = argument.attr if isinstance(argument, ast.Attribute) else getattr(argument, "id", "")
         if name in ("float64", "double"):
             return argument
-    return node.func
+    return node.func if getattr(node.func, "attr", "") == "double" else None
 
 
 # --- NumPy -----------------------------------------------------------------------------------------------------------

@@ -74,10 +74,14 @@ class Dtype(Value):
 
 @dataclass(frozen=True, slots=True)
 class Flag(Value):
-    """A condition, and what it says of the machine when it holds and when it does not."""
+    """A condition, what it says of the machine when it holds and when it does not, and whether it holds once ported."""
 
     when_true: Guards
     when_false: Guards
+    ported: bool | None = None
+
+    def opposite(self) -> Flag:
+        return Flag(self.when_false, self.when_true, None if self.ported is None else not self.ported)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +226,8 @@ def join(left: Value | None, right: Value | None) -> Value:
     if kind is Moved:
         return Moved(join_at(left.at, right.at), left.trail)
     if kind is Flag:
-        return Flag(common(left.when_true, right.when_true), common(left.when_false, right.when_false))
+        ported = left.ported if left.ported == right.ported else None
+        return Flag(common(left.when_true, right.when_true), common(left.when_false, right.when_false), ported)
     if kind is Many:
         return Many(join(left.each, right.each))
     if kind is Items and len(left.items) == len(right.items):
