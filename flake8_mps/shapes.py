@@ -116,15 +116,15 @@ class Hits:
         return bisect_right(self._starts, line) - 1
 
     def _mark(self, text: str, pattern: re.Pattern[str]) -> None:
+        """Keeps the units with a match, and those that share a line with it, going on behind each."""
         match = pattern.search(text)
         while match:
-            line = bisect_right(self._line_offsets, match.start())
+            line = end = bisect_right(self._line_offsets, match.start())
             index = self.unit_at(line)
-            if index < 0:
-                end = line
-            else:
-                end = max(self.units[index].end, line)
+            while index >= 0 and self.units[index].end >= line:
                 self.kept.add(index)
+                end = max(end, self.units[index].end) if self.units[index].start < line else end
+                index -= 1
             if end >= len(self._line_offsets):
                 return
             match = pattern.search(text, self._line_offsets[end])
@@ -154,7 +154,7 @@ class Search:
 
     def hits(self, source: Source, aliases: frozenset[str]) -> Hits:
         """The units that hold a word, or one of this file's names for a canonical name."""
-        return Hits(source, (*self.patterns, *(re.compile(rf"{re.escape(alias)}\b") for alias in sorted(aliases))))
+        return Hits(source, (*self.patterns, *(re.compile(rf"\b{re.escape(alias)}\b") for alias in sorted(aliases))))
 
     def candidates(self, source: Source, hits: Hits, aliases: frozenset[str]) -> list[ast.AST]:
         """The nodes of the searched shapes, in the order of the file.
@@ -256,25 +256,25 @@ def _locate(nodes: list[Any], wanted: dict[tuple, ast.AST | None]) -> None:
 
 # --- aliases ---------------------------------------------------------------------------------------------------------
 
-_IMPORT = re.compile(r"^[ \t]*from[ \t]+[\w.]+[ \t]+import[ \t]+(?:\(([^)]*)\)|([^\n(]+))", re.MULTILINE)
-_RENAMED = re.compile(r"(\w+)\s+as\s+(\w+)")
+_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+(?:\(([^)]*)\)|((?:[^\n#\\]|\\\n)+))", re.MULTILINE)
+_BOUND = re.compile(r"([\w.]+)(?:\s+as\s+(\w+))?")
 _ASSIGNED = re.compile(r"^[ \t]*(\w+)[ \t]*=[ \t]*\(?[\w.]*\.(\w+)\)?[ \t]*(?:#.*)?$", re.MULTILINE)
 
 
 def aliases_of(text: str, where: Where) -> frozenset[str]:
-    """The names under which a file may call what rules look for: ``from torch import load as l``, ``t = torch.load``.
+    """The names under which a file may call what rules look for: ``from torch import load as l``, ``t = torch.load``,
+    ``import torch.cuda as c``.
 
     Too many do no harm, for facts confirm each candidate.
     """
-    last = {name.rpartition(".")[2] for name in where.calls | where.attributes} | where.methods
+    last = {name.rpartition(".")[2] for name in where.calls | where.attributes} | where.methods | {"cuda"}
     found = {name for name, word in _ASSIGNED.findall(text) if word in last}
-    if " as " in text or "cuda import" in text:
-        for block, line in _IMPORT.findall(text):
-            renamed = _RENAMED.findall(block or line)
-            found.update(alias for word, alias in renamed if word in last)
-        for match in re.finditer(r"cuda(?:\.\w+)*[ \t]+import[ \t]+\(?([\w,\s]+)", text):
-            found.update(word for word in re.findall(r"\w+", match[1]) if word in last)
-    return frozenset(found) - last_words(where)
+    if " as " in text or "cuda" in text:
+        for module, block, line in _IMPORT.findall(text):
+            for name, alias in _BOUND.findall(block or line):
+                if alias and name.rpartition(".")[2] in last or "cuda" in f"{module}.{name}".split("."):
+                    found.add(alias or name.rpartition(".")[2])
+    return frozenset(found - last_words(where) - {"cuda"})
 
 
 def last_words(where: Where) -> frozenset[str]:

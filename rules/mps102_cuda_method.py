@@ -1,8 +1,41 @@
 """A tensor or a module is moved by .cuda().
+
+## Why it breaks on MPS
+`.cuda()` means a CUDA device and nothing else; a build without CUDA, as every build for Macs is, refuses:
+
+    AssertionError: Torch not compiled with CUDA enabled
+
+So do `.cuda(non_blocking=True)`, `.cuda("cuda:0")` and a module's `.cuda()`, at its first parameter or buffer. `.cuda(0)`
+raises too. An integer has meant "the accelerator number 0" since about torch 2.5, so there a Mac is expected to say
+`RuntimeError: Invalid device, must be cuda device` (read from the library, not yet seen on a Mac).
+
+A module that holds no tensors, such as `nn.CrossEntropyLoss()` without weights, has nothing to move and raises nothing;
+it is not reported. Nor is a call that asks for CUDA first: that one is silent, and MPS103 has it.
+
+Where an option decides (`if args.gpu:`), only those who ask for it see the error: a warning.
+
+## Use instead
+Move to a device that was chosen at run time:
+
+    device = torch.accelerator.current_accelerator() or torch.device("cpu")     # torch >= 2.6
+    model.to(device)                                    # was model.cuda()
+    images = images.to(device)                          # was images.cuda()
+
+A module moves in place. A tensor does not: keep what `.to(device)` returns.
+
+## Fix safety
+There is no automatic fix: the file has to have a device to name. With a device that is CUDA where CUDA is available,
+`.to(device)` does what `.cuda()` did, `non_blocking=` included.
+
+## Sources
+- torch 2.13, executed on the CPU build: `_lazy_init` in `torch/cuda/__init__.py`, the same file as in the wheel for
+  Macs; `Module.cuda` in `torch/nn/modules/module.py` calls `.cuda()` of each parameter and buffer. All releases.
+- Seen on Macs: pharmapsychotic/clip-interrogator#9, bytedance/InfiniteYou#16 (both replaced `.cuda()`).
 """
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -22,10 +55,128 @@ class CudaMethod(Rule):
     expect = Raises(AssertionError, "Torch not compiled with CUDA enabled", same_on_linux=True)
 
     def check(self, event: Event, facts: Facts) -> Iterator[Finding]:
+        if _holds_no_tensors(event.node.func.value, facts):
+            return
         severity = Severity.WARNING if facts.only_if_asked(event) else None
-        yield self.finding(
-            facts.source.attribute(event.node.func), ".cuda() raises without CUDA; write .to(device)", severity=severity
-        )
+        message = ".cuda() raises without CUDA; write .to(device), with a device chosen at run time"
+        yield self.finding(facts.source.attribute(event.node.func), message, severity=severity)
 
-    bad = []
-    good = []
+    bad = [
+        Example("""
+            import torch
+
+            model = torch.nn.Linear(2, 2)
+            model.cuda()
+                  ^^^^ MPS102
+            """),
+        Example("""
+            import torch as th
+
+            def prepare(batch):
+                return {name: value.cuda(non_blocking=True) for name, value in batch.items()}
+                                    ^^^^ MPS102
+
+            prepare({"image": th.zeros(1, 3), "mask": th.ones(1)})
+            """),
+        Example("""
+            from torch import nn
+
+            encoder = (
+                nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+                .half()
+                .cuda("cuda:0")
+                 ^^^^ MPS102
+                .eval()
+            )
+            """),
+        Example("""
+            import torch
+
+            class Clip(torch.nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.scale = torch.nn.Parameter(torch.ones(1).cuda())
+                                                                  ^^^^ MPS102
+
+            Clip()
+            """),
+        Example("""
+            import torch
+
+            mask = torch.zeros(2, 2)
+            print("Maske «½» →", mask.bool().cuda(device=None).sum())
+                                             ^^^^ MPS102
+            """),
+        Example("""
+            import torch
+
+            images, labels = [torch.zeros(2, 3), torch.zeros(2)]
+            images, labels = images.cuda(), labels.cuda()
+                                    ^^^^ MPS102
+                                                   ^^^^ MPS102
+            """),
+        Example("""
+            import argparse
+            import torch
+
+            parser = argparse.ArgumentParser()
+            parser.add_argument("--gpu", action="store_true")
+            args = parser.parse_args(["--gpu"])
+            x = torch.zeros(2)
+            if args.gpu:
+                x = x.cuda()
+                      ^^^^ MPS102
+            """),
+    ]
+    good = [
+        Example("""
+            import torch
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            model = torch.nn.Linear(2, 2).to(device)
+            batch = torch.zeros(1, 2).to(device, non_blocking=device.type == "cuda")
+            """),
+        Example("""
+            import torch
+
+            model = torch.nn.Linear(2, 2)
+            if torch.cuda.is_available():
+                model.cuda()
+            elif torch.backends.mps.is_available():
+                model.to("mps")
+            """),
+        Example("""
+            import torch
+
+            criterion = torch.nn.CrossEntropyLoss().cuda()
+            loss = criterion(torch.zeros(2, 3), torch.tensor([0, 1]))
+            """),
+        Example("""
+            import torch
+
+            class Window:
+                def cuda(self):
+                    return torch.version.cuda or "none"
+
+            print(Window().cuda())
+            """),
+        Example("""
+            import torch
+
+            def double_on_gpu(x):
+                if not x.is_cuda:
+                    return x * 2
+                return x.cuda() * 2
+
+            print(double_on_gpu(torch.ones(2)))
+            """),
+    ]
+
+
+def _holds_no_tensors(node: ast.expr, facts: Facts) -> bool:
+    """Whether this is a loss of torch.nn made without arguments: nothing in it can be moved."""
+    made = getattr(facts.value(node), "site", None)
+    if not isinstance(made, ast.Call) or made.args or made.keywords:
+        return False
+    name = facts.name(made.func) or ""
+    return name.startswith("torch.nn.") and name.endswith("Loss")

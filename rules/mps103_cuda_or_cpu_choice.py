@@ -1,4 +1,37 @@
 """A choice between CUDA and the CPU leaves out MPS.
+
+## Why it breaks on MPS
+`torch.cuda.is_available()` is False on every Mac, so a choice of two takes its other side: the program runs to its end
+on the CPU, without an error or a warning, and the GPU idles. Nothing tells but the clock.
+
+The choice can be a conditional expression, an `if` with or without `else`, an early return, a flag that many `.cuda()`
+calls obey, a default argument, or a CUDA attempt whose failure is caught. Each is reported once, where it names CUDA
+for the first time.
+
+Questions about CUDA that place nothing are not reported: seeds, cache, memory figures, timing, names of devices,
+`pin_memory`, cudnn flags.
+
+## Use instead
+Ask for any accelerator:
+
+    device = torch.accelerator.current_accelerator() or torch.device("cpu")     # torch >= 2.6
+
+or a choice of three, for every torch since 1.12:
+
+    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+A flag such as `use_cuda` becomes that device, and `.cuda()` under it an unconditional `.to(device)`.
+
+## Fix safety
+There is no automatic fix. With MPS in the choice the code after it runs on the GPU of a Mac for the first time, and what
+cannot run there (float64, operators without a kernel) fails only then: MPS3xx, MPS4xx and MPS5xx tell beforehand. On a
+CUDA machine nothing changes.
+
+## Sources
+- `is_available` in `torch/cuda/__init__.py`, torch 2.13: False where the build has no CUDA. `torch.backends.mps` exists
+  since 1.12, `torch.accelerator` since 2.6.
+- What is lost: jingyaogong/minimind#818 measured 4.8 s a step on the CPU and 1.3 s on MPS.
+- Seen: invoke-ai/InvokeAI#105, rohitg00/ai-engineering-from-scratch#294, and the default device of openai/CLIP's `load`.
 """
 
 from __future__ import annotations
@@ -24,7 +57,141 @@ class CudaOrCpuChoice(Rule):
     def check(self, event: Event, facts: Facts) -> Iterator[Finding]:
         source = facts.source
         span = source.attribute(event.node.func) if event.how == "method" else source.token(event.node)
-        yield self.finding(span, "cuda or cpu: a Mac runs this on the CPU; add mps to the choice")
+        yield self.finding(span, "cuda or cpu: a Mac runs this on the CPU in silence; add mps to the choice")
 
-    bad = []
-    good = []
+    bad = [
+        Example("""
+            import torch
+
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+                     ^^^^^^ MPS103
+            x = torch.zeros(2, device=device) + 1
+            """),
+        Example("""
+            import torch as th
+
+            print("Gerät «½» →", place := th.device("cuda:0" if th.cuda.is_available() else "cpu"))
+                                                    ^^^^^^^^ MPS103
+            model = th.nn.Linear(2, 2).to(place)
+            """),
+        Example("""
+            from torch import cuda, device, ones
+
+            def pick():
+                if cuda.device_count() > 0:
+                    return device("cuda", 0)
+                                  ^^^^^^ MPS103
+                return device("cpu")
+
+            total = ones(3, device=pick()).sum()
+            """),
+        Example("""
+            import torch
+
+            use_cuda = torch.cuda.is_available()
+            model, batch = torch.nn.Linear(2, 2), torch.zeros(1, 2)
+            if use_cuda:
+                model.cuda()
+                      ^^^^ MPS103
+            for step in range(2):
+                if use_cuda:
+                    batch = batch.cuda()
+                print(model(batch))
+            """),
+        Example("""
+            import torch
+
+            class Encoder:
+                def __init__(self, index=0):
+                    self.device = "cpu"
+                    if torch.cuda.is_available():
+                        self.device = f"cuda:{index}"
+                                      ^^^^^^^^^^^^^^^ MPS103
+                    self.table = torch.rand(4, 2).to(self.device)
+
+            Encoder()
+            """),
+        Example("""
+            import torch
+
+            def load(name, device="cuda" if torch.cuda.is_available() else "cpu"):
+                                  ^^^^^^ MPS103
+                return torch.zeros(len(name), device=device)
+
+            load("ViT-B/32")
+            """),
+        Example("""
+            import argparse
+            import torch
+
+            parser = argparse.ArgumentParser()
+            parser.add_argument("--no-cuda", action="store_true")
+            args = parser.parse_args([])
+            args.cuda = not args.no_cuda and torch.cuda.is_available()
+            device = torch.device(
+                "cuda"
+                ^^^^^^ MPS103
+                if args.cuda
+                else "cpu"
+            )
+            images = torch.zeros(2, device=device)
+            """),
+    ]
+    good = [
+        Example("""
+            import torch
+
+            device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+            x = torch.zeros(2, device=device)
+            """),
+        Example("""
+            import torch
+
+            device = "cpu"
+            if torch.cuda.is_available():
+                device = "cuda"
+            if torch.backends.mps.is_available():
+                device = "mps"
+            x = torch.zeros(2).to(device)
+            """),
+        Example("""
+            import torch
+
+            def pick():
+                if torch.cuda.is_available():
+                    return torch.device("cuda")
+                return other_than_cuda()
+
+            def other_than_cuda():
+                return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+            x = torch.zeros(2, device=pick())
+            """),
+        Example("""
+            import torch
+
+            torch.manual_seed(0)
+            if torch.cuda.is_available():
+                torch.cuda.manual_seed_all(0)
+                torch.backends.cudnn.benchmark = True
+                print("cuda", torch.cuda.get_device_name(0), torch.cuda.memory_allocated())
+            """),
+        Example("""
+            import torch
+            from torch.utils.data import DataLoader
+
+            loader = DataLoader(torch.zeros(4, 2), batch_size=2, pin_memory=torch.cuda.is_available())
+            for batch in loader:
+                batch = batch.to(torch.accelerator.current_accelerator() or torch.device("cpu"))
+            """),
+        Example("""
+            import torch
+
+            def mean(x):
+                if x.device.type == "cuda" and torch.cuda.is_available():
+                    torch.cuda.synchronize()
+                return x.mean()
+
+            print(mean(torch.ones(2)), {"cuda": torch.cuda.is_available()})
+            """),
+    ]

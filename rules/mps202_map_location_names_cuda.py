@@ -1,16 +1,57 @@
 """A checkpoint is loaded to a CUDA device.
+
+## Why it breaks on MPS
+`map_location` says where the storages of a checkpoint go, whatever device they came from. Where it names CUDA, a Mac
+refuses even a file that was saved on the CPU:
+
+    RuntimeError: Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False.
+
+In a dict only the values are destinations: `{"cuda:1": "cuda:0"}` fails, `{"cuda:0": "cpu"}` is the cure. A function that
+calls `.cuda()` on the storage fails otherwise, in a comparison of a device number that is not there (the wording on a
+Mac has not been seen):
+
+    TypeError: '<' not supported between instances of 'NoneType' and 'int'
+
+A device that is named elsewhere and only handed over is reported there, as MPS101.
+
+## Use instead
+Load to the CPU, then move what you keep:
+
+    state = torch.load("unet.pth", map_location="cpu")
+    model.load_state_dict(state)
+    model.to(device)
+
+`map_location=device` works too, with a device chosen at run time and a file that holds no float64: MPS has none, and
+refuses such a tensor while it loads.
+
+## Fix safety
+There is no automatic fix. For `load_state_dict`, which copies into the parameters wherever they are, `"cpu"` changes
+nothing but saves GPU memory. Tensors that are used as they come from the file, an optimizer's state among them, stay on
+the CPU and want a `.to(device)`.
+
+## Sources
+- torch 2.13, executed on the CPU build: `_get_restore_location` and `_validate_device` in `torch/serialization.py`;
+  `torch.jit.load` checks in `validate_map_location`, `torch/jit/_serialization.py`. The wheel for Macs holds the same
+  files. Older releases say the same.
+- Seen on Macs: ThereforeGames/txt2mask#18 (`map_location=torch.device('cuda')`).
 """
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..finding import Finding
-from ..rule import Example, Raises, Rule, Severity, World, calls
+from ..rule import Example, Raises, Rule, Severity, World, calls, checkpoint
 
 if TYPE_CHECKING:
-    from ..facts import Event, Facts
+    from ..facts import Facts
+
+# The place of map_location among the positional arguments.
+_POSITION = {"torch.load": 1, "torch.jit.load": 1, "torch.hub.load_state_dict_from_url": 2}
+
+_UNET = checkpoint("unet.pth", device="cuda")
 
 
 class MapLocationNamesCuda(Rule):
@@ -18,16 +59,108 @@ class MapLocationNamesCuda(Rule):
     name = "map-location-names-cuda"
     severity = Severity.ERROR
     world = World.AS_WRITTEN
-    where = calls("torch.load", "torch.jit.load", "torch.hub.load_state_dict_from_url")
+    where = calls(*_POSITION)
     expect = Raises(RuntimeError, "Attempting to deserialize object on a CUDA device", same_on_linux=True)
 
-    def check(self, call, facts: Facts) -> Iterator[Finding]:
-        position = {"torch.hub.load_state_dict_from_url": 2}.get(facts.name(call.func), 1)
-        argument = facts.argument(call, "map_location", position)
+    def check(self, call: ast.Call, facts: Facts) -> Iterator[Finding]:
+        argument = facts.argument(call, "map_location", _POSITION[facts.name(call.func) or "torch.load"])
         if argument is None or facts.guarded(call):
             return
-        for node in facts.cuda_named_in(argument):
-            yield self.finding(facts.source.token(node), 'no CUDA to load to on a Mac; write map_location="cpu"')
+        destinations = argument.values if isinstance(argument, ast.Dict) else [argument]
+        for node in (named for one in destinations for named in facts.cuda_named_in(one)):
+            is_method = isinstance(node, ast.Attribute)
+            span = facts.source.attribute(node) if is_method else facts.source.token(node)
+            yield self.finding(span, 'without CUDA nothing loads to a CUDA device; write map_location="cpu"')
 
-    bad = []
-    good = []
+    bad = [
+        Example("""
+            import torch
+
+            state = torch.load("unet.pth", map_location="cuda")
+                                                        ^^^^^^ MPS202
+            """, given=checkpoint("unet.pth", device="cpu")),
+        Example("""
+            from torch import device, load
+
+            state = load("unet.pth", device('cuda', 0), weights_only=True)
+                                            ^^^^^^ MPS202
+            """, given=_UNET),
+        Example("""
+            import torch
+
+            def resume(path, rank):
+                return torch.load(  # raises
+                    path,
+                    map_location=f"cuda:{rank}",
+                                 ^^^^^^^^^^^^^^ MPS202
+                )
+
+            resume("unet.pth", 0)
+            """, given=_UNET),
+        Example("""
+            import torch as th
+
+            print("Zwölf «½» →", th.load("unet.pth", map_location={"cuda:1": "cuda:0"}))
+                                                                             ^^^^^^^^ MPS202
+            """, given=_UNET),
+        Example("""
+            import torch
+
+            state = torch.load("unet.pth", map_location=lambda storage, location: storage.cuda())
+                                                                                          ^^^^ MPS202
+            """, given=_UNET, expect=Raises(TypeError, "'<' not supported", same_on_linux=True)),
+        Example("""
+            import torch
+
+            model = torch.jit.load("clip.pt", map_location=torch.device("cuda:0"))
+                                                                        ^^^^^^^^ MPS202
+            """, given=checkpoint("clip.pt", device="cpu")),
+        Example("""
+            from torch.hub import load_state_dict_from_url
+
+            url = "https://example.org/unet.pth"
+            weights = load_state_dict_from_url(url, model_dir=".", map_location="cuda", progress=False)
+                                                                                ^^^^^^ MPS202
+            """, given=_UNET),
+    ]
+    good = [
+        Example("""
+            import torch
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            state = torch.load("unet.pth", map_location=device)
+            """, given=_UNET),
+        Example("""
+            import torch
+
+            state = torch.load("unet.pth", map_location={"cuda:0": "cpu", "cuda:1": "cpu"})
+            """, given=_UNET),
+        Example("""
+            import torch
+
+            state = torch.load("unet.pth", lambda storage, location: storage)
+            """, given=_UNET),
+        Example("""
+            import torch
+
+            def load(path):
+                if torch.cuda.is_available():
+                    location = "cuda"
+                elif torch.backends.mps.is_available():
+                    location = "mps"
+                else:
+                    location = "cpu"
+                return torch.load(path, map_location=location)
+
+            load("unet.pth")
+            """, given=_UNET),
+        Example("""
+            import torch
+
+            def load(path, map_location):
+                print(f"{map_location} was asked for")
+                return torch.load(path, map_location="cpu")
+
+            load("unet.pth", map_location="cuda")
+            """, given=_UNET),
+    ]

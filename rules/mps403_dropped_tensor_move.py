@@ -1,4 +1,37 @@
 """The result of a tensor's move or cast is dropped.
+
+## Why it breaks on MPS
+`.to()`, `.cuda()`, `.cpu()`, `.float()` and their like change a module in place but give a new tensor for a tensor. A
+statement `images.to(device)` computes that tensor and throws it away; `images` stays on the CPU. Once the model is on
+MPS the two meet, and the error stands where they do, not where the move was dropped. What it says depends on the
+operator:
+
+- linear: `RuntimeError: Tensor for argument input is on cpu but expected on mps`
+- convolution: `RuntimeError: slow_conv2d_forward_mps: input(device='cpu') and weight(device=mps:0') must be on the same
+  device`
+- arithmetic: `RuntimeError: Expected all tensors to be on the same device, but found at least two devices, ...`
+- older releases and MPSGraph operators: `RuntimeError: Placeholder storage has not been allocated on MPS device!`
+
+On the CPU both stay where they are and nothing fails: the mistake waits for the port. A dropped cast is as vain:
+after `mask.float()` a float64 mask still is one, and `mask.to(device)` fails.
+
+Modules, and what a tokenizer of transformers returns, move in place and are not reported.
+
+## Use instead
+
+    images = images.to(device)
+
+or `for images, masks in loader: images, masks = images.to(device), masks.to(device)`. Runs on CUDA, MPS and the CPU.
+
+## Fix safety
+There is no automatic fix yet. Assigning the result is nearly always what was meant; another name that still refers to
+the old tensor keeps the old one.
+
+## Sources
+- torch 2.13: `Module.to` and `Module._apply` in `torch/nn/modules/module.py` write to `param.data`; `Tensor.to` is
+  documented to return a tensor. All releases.
+- The texts: `Linear.mm`, `MPSFallback.mm` and `OperationUtils.mm` of ATen's MPS backend, read from the library of 2.13.
+- Seen: huggingface/accelerate#2251 (`t.to(batch.device)`), pytorch/pytorch#130790 (what the error means).
 """
 
 from __future__ import annotations
@@ -12,6 +45,10 @@ from ..rule import Example, Raises, Rule, Severity, World, conflicts
 if TYPE_CHECKING:
     from ..facts import Event, Facts
 
+_CONVOLUTION = Raises(RuntimeError, "slow_conv2d_forward_mps: input(device='cpu') and weight(device=mps:0')")
+_ARITHMETIC = Raises(RuntimeError, "Expected all tensors to be on the same device")
+_FLOAT64 = Raises(TypeError, "the MPS framework doesn't support float64")
+
 
 class DroppedTensorMove(Rule):
     code = "MPS403"
@@ -19,13 +56,140 @@ class DroppedTensorMove(Rule):
     severity = Severity.ERROR
     world = World.ONCE_PORTED
     where = conflicts("dropped-move")
-    expect = Raises(RuntimeError, "")
+    expect = Raises(RuntimeError, "Tensor for argument input is on cpu but expected on mps")
 
     def check(self, event: Event, facts: Facts) -> Iterator[Finding]:
-        if not facts.out_of_reach_once_ported(event):
-            name = event.how
-            message = f".{name}() gives a new tensor, and nobody keeps it; assign it: x = x.{name}(...)"
-            yield self.finding(facts.source.attribute(event.node.func), message, trail=event.trail)
+        if facts.out_of_reach_once_ported(event):
+            return
+        name = event.how
+        message = f".{name}() gives a new tensor, and nobody keeps it; assign it: x = x.{name}(...)"
+        yield self.finding(facts.source.attribute(event.node.func), message, trail=event.trail)
 
-    bad = []
-    good = []
+    bad = [
+        Example("""
+            import torch
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            model = torch.nn.Linear(3, 1).to(device)
+            features = torch.zeros(2, 3)
+            features.to(device)
+                     ^^ MPS403
+            print(model(features))  # raises
+            """),
+        Example("""
+            import torch as th
+            from torch.utils.data import DataLoader
+
+            device = "cuda" if th.cuda.is_available() else "mps" if th.backends.mps.is_available() else "cpu"
+            model = th.nn.Conv2d(1, 1, 3)
+            model.to(device)
+            for images in DataLoader(th.zeros(2, 1, 8, 8), batch_size=2):
+                "Größe"; images.to(device, non_blocking=True)
+                                ^^ MPS403
+                model(images)  # raises
+            """, expect=_CONVOLUTION),
+        Example("""
+            import torch
+
+            def loss_of(scores, labels):
+                labels.to(scores.device)
+                       ^^ MPS403
+                return (scores - labels).abs().mean()  # raises
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            loss_of(torch.rand(4, device=device), torch.ones(4))
+            """, expect=_ARITHMETIC),
+        Example("""
+            import torch
+
+            class Trainer:
+                def __init__(self, device):
+                    self.device = device
+                    self.model = torch.nn.Linear(3, 1).to(device)
+
+                def step(self):
+                    batch = torch.zeros(2, 3)
+                    (
+                        batch
+                        .to(device=self.device)
+                         ^^ MPS403
+                    )
+                    return self.model(batch)  # raises
+
+            Trainer(torch.accelerator.current_accelerator() or torch.device("cpu")).step()
+            """),
+        Example("""
+            import numpy as np
+            import torch
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            mask = torch.from_numpy(np.zeros((4, 4)))
+            mask.float()
+                 ^^^^^ MPS403
+            mask = mask.to(device)  # raises
+            """, expect=_FLOAT64),
+        Example("""
+            import torch
+
+            model = torch.nn.Linear(3, 1).cuda()
+                                          ^^^^ MPS102
+            x = torch.zeros(2, 3)
+            x.cuda()
+              ^^^^ MPS403
+              ^^^^ MPS102
+            y = model(x)  # raises
+            """),
+    ]
+    good = [
+        Example("""
+            import torch
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            model = torch.nn.Sequential(torch.nn.Linear(3, 1))
+            model.to(device)
+            model.float()
+            images = torch.zeros(2, 3)
+            images = images.to(device)
+            print(model(images))
+            """),
+        Example("""
+            import torch
+
+            class Encoder(torch.nn.Module):
+                def __init__(self, device):
+                    super().__init__()
+                    self.head = torch.nn.Linear(3, 1)
+                    self.to(device)
+                    self.head.half()
+
+            Encoder(torch.accelerator.current_accelerator() or torch.device("cpu"))
+            """),
+        Example("""
+            import torch
+
+            class Encoding(dict):
+                def to(self, device):
+                    self.update({name: value.to(device) for name, value in self.items()})
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            tokens = Encoding(ids=torch.ones(2))
+            tokens.to(device)
+            print(tokens["ids"] + torch.ones(2, device=device))
+            """),
+        Example("""
+            import torch
+
+            def warm_up(device):
+                return [torch.zeros(1).to(device) for _ in range(2)]
+
+            warm_up(torch.accelerator.current_accelerator() or torch.device("cpu"))
+            """),
+        Example("""
+            import torch
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            x = torch.zeros(2)
+            x.requires_grad_()
+            x.data = x.data.to(device)
+            """),
+    ]

@@ -1,4 +1,38 @@
 """A model and its input, or two operands, are on different devices.
+
+## Why it breaks on MPS
+An operator wants all its tensors on one device; only a tensor without dimensions may come from the CPU. PyTorch never
+moves one of them by itself. Which error it is depends on the operator and on who is where:
+
+- linear: `Tensor for argument input is on cpu but expected on mps`, or `argument weight`
+- convolution, input on the CPU: `slow_conv2d_forward_mps: input(device='cpu') and weight(device=mps:0') must be on the
+  same device`; weight on the CPU: `Input type (MPSFloatType) and weight type (torch.FloatTensor) should be the same`
+- arithmetic and comparisons: `Expected all tensors to be on the same device, but found at least two devices, mps:0 and
+  cpu!`
+- `a @ b`: `Tensor for argument #2 'mat2' is on CPU, but expected it to be on GPU (while checking arguments for mm)`
+- operators of MPSGraph: `Placeholder storage has not been allocated on MPS device!`; of Metal kernels since 2.6:
+  `Passed CPU tensor to MPS op`
+
+Each is a RuntimeError. As long as the program runs on the CPU nothing fails: it is the port that brings it out.
+
+Reported only where the file shows both sides: one was moved, or may have been, and the other certainly stands on the
+CPU. A tensor whose move was dropped is reported there, as MPS403.
+
+## Use instead
+
+    model.to(device)
+    for images, masks in loader:
+        loss = criterion(model(images.to(device)), masks.to(device))
+
+and `device=x.device` for tensors made on the way. Runs on CUDA, MPS and the CPU.
+
+## Fix safety
+There is no automatic fix: only the author knows on which of the two devices the work belongs.
+
+## Sources
+- Texts of torch 2.13, from `Linear.mm`, `MPSFallback.mm`, `OperationUtils.mm` (ATen, `native/mps`), `Convolution.cpp`,
+  `TensorIterator.cpp`. The text for linear exists since 2.4, before it was the Placeholder one.
+- pytorch/pytorch#130790 and #123995: closed, a mistake of the program; pytorch/ignite#2977 (weights on the CPU).
 """
 
 from __future__ import annotations
@@ -12,6 +46,16 @@ from ..rule import Example, Raises, Rule, Severity, World, conflicts
 if TYPE_CHECKING:
     from ..facts import Event, Facts
 
+_MESSAGES = {
+    "input": "the model is on the device, this input on the CPU; move it: x = x.to(device)",
+    "module": "the input is on the device, the model on the CPU; move it: model.to(device)",
+    "operands": "one operand is on the device, the other on the CPU; move both to the same device",
+}
+
+_CONV_INPUT = Raises(RuntimeError, "slow_conv2d_forward_mps: input(device='cpu') and weight(device=mps:0')")
+_WEIGHT = Raises(RuntimeError, "Tensor for argument weight is on cpu but expected on mps")
+_OPERANDS = Raises(RuntimeError, "Expected all tensors to be on the same device")
+
 
 class ModelAndBatchApart(Rule):
     code = "MPS405"
@@ -19,19 +63,128 @@ class ModelAndBatchApart(Rule):
     severity = Severity.ERROR
     world = World.ONCE_PORTED
     where = conflicts("devices-meet")
-    expect = Raises(RuntimeError, "")
+    expect = Raises(RuntimeError, "Tensor for argument input is on cpu but expected on mps")
 
     def check(self, event: Event, facts: Facts) -> Iterator[Finding]:
         if not facts.out_of_reach_once_ported(event):
-            message = _MESSAGES[event.how]
-            yield self.finding(facts.source.span(event.node), message, trail=event.trail)
+            yield self.finding(facts.source.span(event.node), _MESSAGES[event.how], trail=event.trail)
 
-    bad = []
-    good = []
+    bad = [
+        Example("""
+            import torch
 
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            model = torch.nn.Linear(3, 1).to(device)
+            scores = model(torch.zeros(2, 3))
+                     ^^^^^^^^^^^^^^^^^^^^^^^^ MPS405
+            """),
+        Example("""
+            import torch as th
+            from torch.utils.data import DataLoader, TensorDataset
 
-_MESSAGES = {
-    "input": "the model is on the device, this input on the CPU; move it: x = x.to(device)",
-    "module": "the input is on the device, the model on the CPU; move it: model.to(device)",
-    "operands": "one operand is on the device, the other on the CPU; move both to the same device",
-}
+            device = "cuda" if th.cuda.is_available() else "mps" if th.backends.mps.is_available() else "cpu"
+            unet = th.nn.Conv2d(1, 1, 3, padding=1)
+            unet.to(device)
+            loader = DataLoader(TensorDataset(th.zeros(2, 1, 8, 8), th.ones(2, 1, 8, 8)))
+            for images, masks in loader:
+                masks = masks.to(device)
+                "Größe"; predicted = unet(images)
+                                     ^^^^^^^^^^^^ MPS405
+            """, expect=_CONV_INPUT),
+        Example("""
+            import torch
+
+            def evaluate(model, features, device):
+                features = features.to(device)
+                with torch.no_grad():
+                    return model(features)
+                           ^^^^^^^^^^^^^^^ MPS405
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            evaluate(torch.nn.Linear(3, 1), torch.zeros(2, 3), device)
+            """, expect=_WEIGHT),
+        Example("""
+            from torch import accelerator, arange, rand
+
+            gpu = accelerator.current_accelerator() if accelerator.is_available() else "cpu"
+            positions = arange(0, 8, 2)
+            encoded = rand(4, device=gpu) + positions
+                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ MPS405
+            """, expect=_OPERANDS),
+        Example("""
+            import torch
+
+            class Trainer:
+                def __init__(self, device):
+                    self.device = device
+                    self.model = torch.nn.Linear(3, 1).to(self.device)
+                    self.criterion = torch.nn.BCEWithLogitsLoss()
+
+                def step(self, features, masks):
+                    logits = self.model(features.to(self.device))
+                    return self.criterion(logits, masks)
+                           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ MPS405
+
+            trainer = Trainer(torch.accelerator.current_accelerator() or torch.device("cpu"))
+            trainer.step(torch.zeros(2, 3), torch.ones(2, 1))
+            """, expect=_OPERANDS),
+        Example("""
+            import torch
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            weights = torch.nn.functional.softmax(torch.rand(4).to(device), dim=0)
+            total = torch.mul(  # raises
+                    ^^^^^^^^^ MPS405
+                weights,
+                torch.ones(4),
+            )
+            """, expect=_OPERANDS),
+    ]
+    good = [
+        Example("""
+            import torch
+            from torch.utils.data import DataLoader, TensorDataset
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            model = torch.nn.Linear(3, 1).to(device)
+            criterion = torch.nn.BCEWithLogitsLoss()
+            for features, masks in DataLoader(TensorDataset(torch.zeros(2, 3), torch.ones(2, 1))):
+                features, masks = features.to(device), masks.to(device)
+                criterion(model(features), masks).backward()
+            """),
+        Example("""
+            import torch
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            model = torch.nn.Linear(3, 1).to(device)
+            scores = model(torch.zeros(2, 3, device=device)).cpu()
+            error = (scores - torch.ones(2, 1)).abs().mean()
+            model.cpu()(torch.zeros(2, 3))
+            """),
+        Example("""
+            import torch
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            x = torch.rand(4, device=device)
+            x = x * torch.tensor(0.5) + torch.zeros_like(x) + x.new_ones(4) + torch.ones(4, device=x.device)
+            """),
+        Example("""
+            import torch
+
+            def predict(model, image):
+                device = next(model.parameters()).device
+                return model(image.to(device))
+
+            predict(torch.nn.Linear(3, 1), torch.zeros(2, 3))
+            """),
+        Example("""
+            import torch
+
+            class Portable(torch.nn.Linear):
+                def forward(self, x):
+                    return super().forward(x.to(self.weight.device))
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            Portable(3, 1).to(device)(torch.zeros(2, 3))
+            """),
+    ]

@@ -1,4 +1,4 @@
-"""Reads the findings that a fixture expects: ``# expect: MPS101`` at the end of a line, or of a notebook cell's line."""
+"""Reads the findings that a fixture expects: ``# expect: MPS101`` at the end of a line, in a notebook cell too."""
 
 from __future__ import annotations
 

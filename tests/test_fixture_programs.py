@@ -1,4 +1,4 @@
-"""The fixtures do what they say: ported programs train on the CPU, cuda programs fail or use the CPU as they are marked."""
+"""The fixtures do what they say: ported programs train on the CPU, cuda programs fail or use the CPU as marked."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_several_codes_in_one_mark_and_cells_counted_from_one(tmp_path):
 
 @pytest.fixture
 def machine(monkeypatch, request):
-    """torch's answers on a machine whose best device is ``request.param``; the functions only ask, they do not compute."""
+    """torch's answers on a machine whose best device is ``request.param``; the functions only ask for them."""
     import torch
 
     kind = request.param

@@ -68,6 +68,15 @@ class Facts:
         """True for a call whose ``*args`` or ``**kwargs`` may hold arguments that this file does not show."""
         return any(isinstance(a, ast.Starred) for a in call.args) or any(k.arg is None for k in call.keywords)
 
+    def parent(self, node: ast.AST) -> ast.AST | None:
+        """The node around a node, in the same unit of the file."""
+        around = {
+            child: parent
+            for parent in ast.walk(self._hits.units[self._unit(node)].node)
+            for child in ast.iter_child_nodes(parent)
+        }
+        return around.get(node)
+
     # --- guards ------------------------------------------------------------------------------------------------------
 
     def reached(self, node: ast.AST) -> bool:
@@ -78,9 +87,17 @@ class Facts:
         """What holds at a call, keyword or type reference."""
         return self._run.guards_at.get(node, frozenset())
 
-    def guarded(self, node: ast.AST) -> bool:
-        """True for a node that never runs as written on a Mac, or whose failure is caught."""
-        return not self.reached(node) or contradicts(self.guards(node), AS_WRITTEN)
+    def guarded(self, node: ast.AST, raises: type[BaseException] | None = None) -> bool:
+        """True for a node that never runs as written on a Mac, or whose failure (by its type) is caught."""
+        guards = self.guards(node)
+        if not self.reached(node) or raises is not None and has(guards, f"caught {raises.__name__}"):
+            return True
+        return contradicts(guards, AS_WRITTEN if raises is None else {**AS_WRITTEN, "caught": True})
+
+    @staticmethod
+    def cause(guards: Guards) -> int | None:
+        """The line of the refusal that has to be mended before what is guarded so can be reached at all."""
+        return next((fact.origin.lineno for fact in guards if fact.kind == "after" and fact.origin), None)
 
     def optional(self, node: ast.AST) -> bool:
         """True for a node that runs only when somebody asks for CUDA by an option."""

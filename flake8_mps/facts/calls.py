@@ -247,7 +247,7 @@ def _unknown(run: Interpreter, node: ast.Call, args: Arguments) -> Value:
 
 def _device(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
     value = args.get(0, "device") or args.get(0, "type")
-    run.devices.used(run, value or UNKNOWN, node, "argument")
+    run.devices.used(run, value or UNKNOWN, node, "made")
     return value if isinstance(value, Device) else OUTSIDE_DEVICE
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from . import tables
-from .guards import NOTHING, ONCE_PORTED, Fact, Guards, common
+from .guards import AS_WRITTEN, NOTHING, ONCE_PORTED, Fact, Guards, common
 from .values import UNKNOWN, Const, Device, Flag, Items, Name, Value, join
 
 if TYPE_CHECKING:
@@ -33,26 +34,29 @@ def flag_of(value: Value, node: ast.expr) -> Flag:
 def asks(name: str, node: ast.expr) -> Flag | None:
     """The flag of a question about the machine, by the name of who answers it."""
     if name in tables.ASKS_CUDA:
-        return _either("cuda", node)
+        return either("cuda", node)
     if name in tables.ASKS_MPS:
-        return _either("mps", node)
+        return either("mps", node)
+    if name in tables.ASKS_OTHER:
+        return either("other", node)
     last = name.rpartition(".")[2]
     if tables.CUDA_PREDICATE.match(last):
-        return _either("cuda", node)
-    return _either("mps", node) if tables.MPS_PREDICATE.match(last) else None
+        return either("cuda", node)
+    return either("mps", node) if tables.MPS_PREDICATE.match(last) else None
 
 
 def asked_by_name(name: str) -> Value:
     """An attribute or key that this file does not set, called as transformers and others call their answers."""
     if name in ("is_cuda", "is_mps", "is_cpu"):
-        return _either(f"{name[3:]}-device", None)
+        return either(f"{name[3:]}-device", None)
     if tables.CUDA_PREDICATE.match(name):
-        return _either("cuda", None)
-    return _either("mps", None) if tables.MPS_PREDICATE.match(name) else UNKNOWN
+        return either("cuda", None)
+    return either("mps", None) if tables.MPS_PREDICATE.match(name) else UNKNOWN
 
 
-def _either(kind: str, origin: ast.AST | None) -> Flag:
-    return Flag(frozenset({Fact(kind, True, origin)}), frozenset({Fact(kind, False, origin)}), ONCE_PORTED[kind])
+def either(kind: str, origin: ast.AST | None) -> Flag:
+    true, false = frozenset({Fact(kind, True, origin)}), frozenset({Fact(kind, False, origin)})
+    return Flag(true, false, ONCE_PORTED[kind], AS_WRITTEN.get(kind))
 
 
 def _option(node: ast.expr) -> Flag:
@@ -65,6 +69,13 @@ def _option(node: ast.expr) -> Flag:
     if tables.CUDA_OPTION.search(name):
         return Flag(frozenset({Fact("option", True, node)}), NOTHING, True)
     return NO_FLAG
+
+
+def holding(guards: Guards, flag: Flag, asked: ast.expr) -> Guards:
+    """What holds in an arm that is taken when ``flag`` holds; "never" when it cannot as written."""
+    if flag.written is False:
+        return guards | flag.when_true | {Fact("never", True, asked)}
+    return guards | flag.when_true if flag.when_true else guards
 
 
 # --- and, or, not ----------------------------------------------------------------------------------------------------
@@ -83,7 +94,7 @@ def boolean(run: Interpreter, node: ast.BoolOp) -> Value:
         value = run.eval(part)
         flag = flag_of(value, part)
         values.append(value)
-        run.guards = run.guards | (flag.when_true if is_and else flag.when_false)
+        run.guards = holding(run.guards, flag if is_and else flag.opposite(), part)
         total = flag if total is None else _combine(total, flag, is_and)
     run.guards = guards
     if any(isinstance(value, Device) for value in values):
@@ -97,11 +108,18 @@ def boolean(run: Interpreter, node: ast.BoolOp) -> Value:
 
 
 def _combine(left: Flag, right: Flag, is_and: bool) -> Flag:
+    truths = (_truth(left.ported, right.ported, is_and), _truth(left.written, right.written, is_and))
     if is_and:
-        ported = False if False in (left.ported, right.ported) else left.ported and right.ported
-        return Flag(left.when_true | right.when_true, common(left.when_false, right.when_false), ported)
-    ported = True if True in (left.ported, right.ported) else left.ported or right.ported
-    return Flag(common(left.when_true, right.when_true), left.when_false | right.when_false, ported)
+        return Flag(left.when_true | right.when_true, common(left.when_false, right.when_false), *truths)
+    return Flag(common(left.when_true, right.when_true), left.when_false | right.when_false, *truths)
+
+
+def _truth(left: bool | None, right: bool | None, is_and: bool) -> bool | None:
+    """``and`` or ``or`` of truths that may not be known."""
+    decisive = not is_and  # one False decides an and, one True an or
+    if decisive in (left, right):
+        return decisive
+    return None if None in (left, right) else is_and
 
 
 def _devices(run: Interpreter, values: list[Value], flag: Flag | None) -> Value:
@@ -163,7 +181,7 @@ def _is_device(device: Device, asked: ast.expr) -> Flag | None:
     kinds = device.kinds
     if len(kinds) != 1 or not kinds <= {"cuda", "mps", "cpu"}:
         return None
-    return _either(f"{next(iter(kinds))}-device", asked)
+    return either(f"{next(iter(kinds))}-device", asked)
 
 
 def _among(items: Items, asked: ast.expr) -> Flag | None:
@@ -175,18 +193,24 @@ def _among(items: Items, asked: ast.expr) -> Flag | None:
     when_true = {Fact(f"{kind}-device", False, asked) for kind in {"mps", "cpu"} - kinds}
     if kinds == {"cuda"}:
         when_true = {Fact("cuda-device", True, asked)}
-    return Flag(frozenset(when_true), frozenset(Fact(f"{kind}-device", False, asked) for kind in known), "mps" in kinds)
+    return Flag(frozenset(when_true), frozenset(Fact(f"{kind}-device", False, asked) for kind in known),
+                "mps" in kinds, False if kinds == {"cuda"} else None)
 
 
 def _count(flag: Flag, operator: ast.cmpop, number: int) -> Flag | None:
     """``torch.cuda.device_count() > 1``: true only with CUDA; false says nothing unless it counts from one."""
     if isinstance(operator, ast.Gt) and number >= 0 or isinstance(operator, ast.GtE) and number >= 1:
-        return flag if number + isinstance(operator, ast.Gt) == 1 else Flag(flag.when_true, NOTHING)
+        return flag if number + isinstance(operator, ast.Gt) == 1 else _at_most(flag)
     if isinstance(operator, ast.Lt) and number >= 1 or isinstance(operator, ast.LtE) and number >= 0:
-        return flag.opposite() if number + isinstance(operator, ast.LtE) == 1 else Flag(NOTHING, flag.when_true)
+        return flag.opposite() if number + isinstance(operator, ast.LtE) == 1 else _at_most(flag).opposite()
     if isinstance(operator, (ast.Eq, ast.NotEq)):
-        return flag.opposite() if number == 0 else Flag(flag.when_true, NOTHING)
+        return flag.opposite() if number == 0 else _at_most(flag)
     return None
+
+
+def _at_most(flag: Flag) -> Flag:
+    """A condition that is false wherever ``flag`` is, and may be false elsewhere."""
+    return Flag(flag.when_true, NOTHING, flag.ported or None, None if flag.written else flag.written)
 
 
 def _mentions_platform(node: ast.expr) -> bool:
@@ -199,9 +223,9 @@ def _platform(value: Value, asked: ast.expr) -> Flag | None:
         return None
     text = value.value.lower()
     if text in ("darwin", "arm64"):
-        return Flag(frozenset({Fact("mac", True, asked)}), frozenset({Fact("mac", False, asked)} if text == "darwin" else ()), True)
+        return Flag(frozenset({Fact("mac", True, asked)}), frozenset({Fact("mac", False, asked)} if text == "darwin" else ()), True, True)
     if text in ("linux", "linux2", "win32", "windows", "nt"):
-        return Flag(frozenset({Fact("mac", False, asked)}), NOTHING, False)
+        return Flag(frozenset({Fact("mac", False, asked)}), NOTHING, False, False)
     return None
 
 
@@ -242,9 +266,13 @@ def decorator_guards(run: Interpreter, decorators: list[ast.expr]) -> Guards:
 
 _EXITS = frozenset({"sys.exit", "os._exit", "builtins.exit", "builtins.quit", "os.abort"})
 _SKIPS = frozenset({"pytest.skip", "pytest.importorskip", "unittest.SkipTest", "pytest.xfail"})
-_CATCH = frozenset({
-    "builtins.Exception", "builtins.BaseException", "builtins.RuntimeError", "builtins.AssertionError",
-})
+# What CUDA's interfaces raise on a machine without it, by the name that a handler gives, with those it covers.
+_FAILURES = ("AssertionError", "RuntimeError", "TypeError", "AttributeError", "KeyError", "NotImplementedError", "OSError")
+_CAUGHT_BY = {f"builtins.{name}": (name,) for name in _FAILURES} | {
+    "builtins.Exception": _FAILURES, "builtins.BaseException": _FAILURES,
+    "builtins.RuntimeError": ("RuntimeError", "NotImplementedError"), "builtins.LookupError": ("KeyError",),
+}
+_USUAL = ("AssertionError", "RuntimeError")  # of .cuda(), .to("cuda") and torch.load
 
 
 def never_returns(run: Interpreter, call: ast.Call) -> bool:
@@ -272,26 +300,30 @@ def gives_up(run: Interpreter, last: ast.stmt) -> bool:
     )
 
 
-def catches(run: Interpreter, handler: ast.ExceptHandler) -> bool:
-    """True when a handler takes what CUDA raises on a machine without it, and goes on."""
+def caught_by(run: Interpreter, handler: ast.ExceptHandler) -> Guards:
+    """The failures that a handler takes and goes on after."""
     types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    taken = False
+    names: set[str] = set()
     for node in types:
-        value = run.eval(node) if node is not None else None
-        taken = taken or node is None or isinstance(value, Name) and value.name in _CATCH
-    if not taken:
-        return False
+        value = run.eval(node) if node is not None else Name("builtins.BaseException")
+        names.update(_CAUGHT_BY.get(value.name, ()) if isinstance(value, Name) else ())
     last = handler.body[-1]
-    if isinstance(last, ast.Raise):
-        return False
     if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
         run.eval(last.value.func)
-        return not never_returns(run, last.value)
-    return True
+        if never_returns(run, last.value):
+            return NOTHING
+    return NOTHING if isinstance(last, ast.Raise) else _caught(names, handler)
 
 
-def swallows(run: Interpreter, node: ast.expr) -> bool:
-    """True for ``with pytest.raises(...)``, ``self.assertRaises(...)``, ``contextlib.suppress(...)``."""
+def _caught(names: Iterable[str], node: ast.AST) -> Guards:
+    facts = {Fact(f"caught {name}", True, node) for name in names}
+    if any(name in names for name in _USUAL):
+        facts.add(Fact("caught", True, node))
+    return frozenset(facts)
+
+
+def swallows(run: Interpreter, node: ast.expr) -> Guards:
+    """What ``with pytest.raises(...)``, ``self.assertRaises(...)`` and ``contextlib.suppress(...)`` take."""
     function = node.func if isinstance(node, ast.Call) else None
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    return name in ("raises", "assertRaises", "assertRaisesRegex", "suppress")
+    return _caught(_FAILURES, node) if name in ("raises", "assertRaises", "assertRaisesRegex", "suppress") else NOTHING

@@ -19,11 +19,18 @@ if TYPE_CHECKING:
     from .interpreter import Interpreter
 
 PORTABLE = frozenset({"mps", "portable"})
-_ELSEWHERE = {"mac": True, "mps": True}  # code kept to other machines by these is nothing to a Mac
+_ELSEWHERE = {"mac": True, "mps": True, "past": False}  # code kept from a Mac by these is nothing to it
+
+
+_SAYS_LITTLE = ("named", "local", "made")
 
 
 class Use(NamedTuple):
-    """A use of a CUDA device: ``argument`` of torch, ``method`` (.cuda()), ``type``, ``map_location`` or ``named``."""
+    """A use of a CUDA device.
+
+    ``how``: an ``argument``, a ``map_location``, a ``method`` (.cuda()), a ``type`` (torch.cuda.FloatTensor); or, which
+    says less: ``named`` where others can see it, ``local`` for a variable, ``made`` by torch.device().
+    """
 
     how: str
     node: ast.AST
@@ -72,6 +79,7 @@ class DeviceLog:
     def __init__(self) -> None:
         self.uses: dict[ast.AST, list[Use]] = {}
         self.excused: set[ast.AST] = set()
+        self.alternatives: set[ast.AST] = set()  # met the CPU where paths join
         self.trail: list[ast.AST] = []
         self.moved: list[str] = []  # the names of what was moved to MPS
         self.portable = 0
@@ -102,7 +110,7 @@ class DeviceLog:
             if value.kinds & PORTABLE:
                 self.excused.update(place.origin for place in value.places if place.origin is not None)
             for place in value.places:
-                if place.kind == "cuda" and place.origin is not None:
+                if place.kind == "cuda" and place.origin is not None and run.hands_on(how):
                     self.use(place.origin, Use(how, node, place.guards | run.guards | extra))
 
     def moving(self, node: ast.Call, value: Device) -> None:
@@ -127,10 +135,12 @@ class DeviceLog:
         if isinstance(value, Device) and {"cuda", "cpu"} <= value.kinds:
             self.used(run, value, node, "named")
 
-    def named(self, run: Interpreter, name: str, value: Value, extra: Guards = NOTHING) -> None:
+    def named(
+        self, run: Interpreter, name: str, value: Value, extra: Guards = NOTHING, how: str = "named"
+    ) -> None:
         """A value gets a name; a device with the name of a device is meant to be one."""
         if isinstance(value, Device) and tables.DEVICE_NAME.search(name):
-            self.used(run, value, run.source.tree, "named", extra)
+            self.used(run, value, run.source.tree, how, extra)
 
     # --- joins -------------------------------------------------------------------------------------------------------
 
@@ -147,6 +157,8 @@ class DeviceLog:
         kinds = {place.kind for place in places}
         if kinds & PORTABLE or asks and not (_certain(left) and _certain(right)):
             self.excused.update(p.origin for p in places if p.kind == "cuda" and p.origin is not None)
+        if "cpu" in kinds:
+            self.alternatives.update(p.origin for p in places if p.kind == "cuda" and p.origin is not None)
         return Device(places)
 
     def merge_all(self, results: Iterable[tuple[Value, Guards]]) -> Value:
@@ -162,17 +174,15 @@ class DeviceLog:
         """Notes, for each literal that nothing excuses, what it is; a choice is noted once for what asked for CUDA."""
         chosen: set[ast.AST] = set()
         for origin in sorted(self.uses, key=_position):
-            if origin in self.excused:
-                continue
-            uses = self._decisive(self.uses[origin])
-            if not uses:
+            uses = self._decisive(origin)
+            if not uses or origin in self.excused:
                 continue
             bare = [use for use in uses if not contradicts(use.guards, AS_WRITTEN)]
             first = min(bare or uses, key=lambda use: (has(use.guards, "default"), has(use.guards, "option")))
             run.guards = first.guards
-            if not bare or all(has(use.guards, "option") and first.how != "method" for use in bare):
+            if not bare or first.how != "method" and has(first.guards, "option"):
                 asked = cause(first.guards) or origin
-                if asked not in chosen and first.how != "map_location_inside":
+                if asked not in chosen:
                     chosen.add(asked)
                     run.note("cuda-or-cpu", origin, first.how)
             elif first.how == "method":
@@ -181,11 +191,18 @@ class DeviceLog:
                 run.note("cuda-literal", origin, first.how)
             run.guards = NOTHING
 
-    @staticmethod
-    def _decisive(uses: list[Use]) -> list[Use]:
-        """The uses that a Mac can come to; a name alone says less than what is done with it."""
-        uses = [use for use in uses if not contradicts(use.guards, _ELSEWHERE)]
-        return [use for use in uses if use.how != "named"] or uses
+    def _decisive(self, origin: ast.AST) -> list[Use]:
+        """The uses of a literal that matter: what a Mac can come to, and what is done with it rather than its name.
+
+        Where only CUDA machines come, a device that goes nowhere is no choice.
+        """
+        uses = [use for use in self.uses[origin] if not contradicts(use.guards, _ELSEWHERE)]
+        uses = [use for use in uses if use.how not in _SAYS_LITTLE] or uses
+        return [
+            use
+            for use in uses
+            if use.how not in ("local", "made") or origin in self.alternatives or not contradicts(use.guards, AS_WRITTEN)
+        ]
 
 
 def _certain(value: Value) -> bool:

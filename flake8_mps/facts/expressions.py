@@ -67,6 +67,8 @@ def _joined(run: Interpreter, node: ast.JoinedStr) -> Value:
     for part in node.values:
         if isinstance(part, ast.FormattedValue):
             run.eval(part.value)
+            if part.format_spec is not None:
+                run.eval(part.format_spec)
     first = node.values[0] if node.values else None
     if isinstance(first, ast.Constant) and first.value == "cuda:":
         return run.devices.literal(run, node, "cuda")
@@ -124,11 +126,11 @@ def _subscript(run: Interpreter, node: ast.Subscript) -> Value:
 def _conditional(run: Interpreter, node: ast.IfExp) -> Value:
     flag = condition(run, node.test)
     guards, mark = run.guards, run.devices.mark()
-    run.guards = guards | flag.when_true
+    run.guards = conditions.holding(guards, flag, node.test)
     left = run.eval(node.body)
     left_arm = mark.until(run.devices)
     mark = run.devices.mark()
-    run.guards = guards | flag.when_false
+    run.guards = conditions.holding(guards, flag.opposite(), node.test)
     right = run.eval(node.orelse)
     right_arm = mark.until(run.devices)
     run.guards = guards

@@ -21,11 +21,17 @@ class Fact(NamedTuple):
 Guards = frozenset[Fact]
 NOTHING: Guards = frozenset()
 
-# What is so in each world. "cuda": a CUDA machine; "mps": MPS is available; "mac": macOS; "x-device": the device at
-# hand is an x. "caught" is so where a failure is handled; "option" and "default" are so nowhere for sure.
-AS_WRITTEN = {"cuda": False, "cuda-device": False, "mps": True, "mac": True, "caught": False}
+# What is so in each world. "cuda": a CUDA machine; "other": an accelerator that is neither; "mps": MPS is available;
+# "mac": macOS; "x-device": the device at hand is an x. Of places: "caught" is where a failure is handled, "past" where
+# the program goes on only because CUDA was there, "never" where a whole condition cannot hold. "option" and "default"
+# are so nowhere for sure.
+AS_WRITTEN = {
+    "cuda": False, "cuda-device": False, "other": False, "mps": True, "mac": True, "caught": False, "past": False,
+    "never": False,
+}
 ONCE_PORTED = {
-    "cuda": True, "cuda-device": False, "mps": True, "mps-device": True, "cpu-device": False, "mac": True,
+    "cuda": True, "cuda-device": False, "other": False, "mps": True, "mps-device": True, "cpu-device": False,
+    "mac": True, "caught": False,
 }
 
 

@@ -64,10 +64,13 @@ class Interpreter:
         self.guards: Guards = NOTHING
         self.frame = self.module_frame = Frame()
         self.depth = 0
+        self.arms = 0  # how many branches and loops of the running function are open
+        self.last_guards: Guards = NOTHING  # what held where the last block ended
         self.running: set[ast.AST] = set()
         self.variants: dict[ast.AST, dict] = {}
         self.pending: list[tuple[Function, Guards, ClassInfo | None]] = []
         self.ran: set[ast.AST] = set()
+        self.noted: set[ast.AST] = set()  # refusals that are findings
 
     # --- the whole file ----------------------------------------------------------------------------------------------
 
@@ -86,6 +89,13 @@ class Interpreter:
     def is_torch(self) -> bool:
         """False for a file whose ``.cuda()`` is another framework's."""
         return "torch" in self.modules or not self.modules & tables.NOT_TORCH
+
+    def hands_on(self, how: str) -> bool:
+        """False for a device given to calls in a file that imports nothing that knows of torch, and for one of another
+        framework's: its "cuda" is somebody else's."""
+        if self.modules & tables.TORCH_FAMILY:
+            return True
+        return not self.modules & tables.NOT_TORCH and (how != "argument" or not self.modules)
 
     @property
     def default_place(self) -> str | None:
@@ -129,7 +139,8 @@ class Interpreter:
         if kind is ast.Name:
             scope = self.globals if target.id in self.frame.globals else self.env
             scope[target.id] = self.devices.by_name(target.id, value)
-            self.devices.named(self, target.id, value)
+            how = "named" if scope is self.globals else "local"
+            self.devices.named(self, target.id, value, how=how)
         elif kind is ast.Attribute:
             self._bind_attribute(target, value)
         elif kind in (ast.Tuple, ast.List):
@@ -183,7 +194,7 @@ class Interpreter:
                 arms.append(mark.until(self.devices))
         for arm in arms:
             arm.excuse_since(self.devices)
-        self.guards = guards
+        self.last_guards, self.guards = self.guards, guards
         return ends
 
     def enter(self, env: Env) -> None:
@@ -197,7 +208,9 @@ class Interpreter:
         kept_env, kept_guards = self.env, self.guards
         self.enter(env)
         self.guards = guards
+        self.arms += 1
         ends = self.block(statements)
+        self.arms -= 1
         env = self.env
         self.enter(kept_env)
         self.guards = kept_guards
@@ -238,10 +251,15 @@ class Interpreter:
     def _if(self, node: ast.If) -> bool:
         flag = conditions.condition(self, node.test)
         base, mark = self.guards, self.devices.mark()
-        left_ends, left = self.branch(node.body, self.env.copy(), base | flag.when_true)
+        left_ends, left = self.branch(node.body, self.env.copy(), conditions.holding(base, flag, node.test))
         left_arm = mark.until(self.devices)
         mark = self.devices.mark()
-        right_ends, right = self.branch(node.orelse, self.env.copy(), base | flag.when_false)
+        opposite = flag.opposite()
+        otherwise = conditions.holding(base, opposite, node.test)
+        given_up = not left_ends and conditions.gives_up(self, node.body[-1])
+        if given_up:
+            otherwise = otherwise | self.refuses(node.test, opposite)
+        right_ends, right = self.branch(node.orelse, self.env.copy(), otherwise)
         right_arm = mark.until(self.devices)
         if flag.when_true or flag.when_false:
             left_arm.excuse_if(right_arm, self.devices)
@@ -251,25 +269,34 @@ class Interpreter:
         if left_ends and right_ends:
             self.enter(self.merge(flag, left, right, right_arm.portable))
         else:
-            env, stays = (left, flag.when_true) if left_ends else (right, flag.when_false)
+            env, self.guards = (left, conditions.holding(base, flag, node.test)) if left_ends else (right, otherwise)
+            if left_ends and conditions.gives_up(self, node.orelse[-1]):
+                self.guards = base | self.refuses(node.test, flag)
             self.enter(env)
-            self._refuses(node.test, stays, node.orelse if left_ends else node.body)
-            self.guards = base | stays
         return True
 
-    def _refuses(self, test: ast.expr, stays: Guards, ending: list[ast.stmt]) -> None:
-        """Notes a program that ends where CUDA is not there, unless somebody asked for CUDA by an option."""
-        if not has(stays, "cuda") or not conditions.gives_up(self, ending[-1]):
-            return
-        if not has(self.guards, "option") and not contradicts(self.guards, AS_WRITTEN):
-            self.note("refusal", test)
+    def refuses(self, test: ast.expr, stays: Flag) -> Guards:
+        """What holds where a program goes on only if ``stays`` holds. Notes one that ends on every Mac for want of
+        CUDA: of a script, the rest waits for that to be mended; of a function, the rest is the same cause."""
+        if stays.written is not False or contradicts(self.guards, AS_WRITTEN):
+            return stays.when_true
+        past = Fact("past", True, test)
+        if not (has(stays.when_true, "cuda") or has(stays.when_false, "cuda", False)):
+            return stays.when_true | {past}  # a tensor's device, not the machine, is asked for
+        if self.arms or has(self.guards, "option"):
+            self.note("refusal", test, "asked for")
+            return stays.when_true | {past}
+        self.note("refusal", test)
+        self.noted.add(test)
+        return frozenset({past}) if self.depth else frozenset({Fact("after", True, test)})
+
+    def for_others(self, guards: Guards) -> Guards:
+        """What holds in functions called from here, and after a call: a noted refusal excuses only its own function."""
+        return frozenset(fact for fact in guards if fact.origin not in self.noted) if self.noted else guards
 
     def _assert(self, node: ast.Assert) -> bool:
         flag = conditions.condition(self, node.test)
-        if has(flag.when_true, "cuda") and not has(self.guards, "option"):
-            if not contradicts(self.guards, AS_WRITTEN):
-                self.note("refusal", node.test)
-        self.guards = self.guards | flag.when_true
+        self.guards = self.guards | self.refuses(node.test, flag)
         return True
 
     def _loop(self, body: list[ast.stmt], bind: Callable[[], None], orelse: list[ast.stmt]) -> bool:
@@ -302,8 +329,7 @@ class Interpreter:
 
     def _try(self, node: ast.Try) -> bool:
         base = self.env.copy()
-        caught = any(conditions.catches(self, handler) for handler in node.handlers)
-        guards = self.guards | {Fact("caught", True, node)} if caught else self.guards
+        guards = self.guards.union(*(conditions.caught_by(self, handler) for handler in node.handlers))
         mark = self.devices.mark()
         ends, after = self.branch(node.body, self.env.copy(), guards)
         body_arm = mark.until(self.devices)
@@ -340,8 +366,7 @@ class Interpreter:
         guards = self.guards
         for item in node.items:
             value = self.eval(item.context_expr)
-            if conditions.swallows(self, item.context_expr):
-                self.guards = self.guards | {Fact("caught", True, item.context_expr)}
+            self.guards = self.guards | conditions.swallows(self, item.context_expr)
             if item.optional_vars is not None:
                 self.bind(item.optional_vars, value)
         ends = self.block(node.body)
@@ -495,13 +520,14 @@ class Interpreter:
         seen[key] = self._run_function(function, bound, info if method else None, store)
         return self._replay(seen[key])
 
-    def _replay(self, outcome: tuple[Value, Env]) -> Value:
-        """Hands a result over, and where its modules and those of the arguments stand after the call."""
-        result, store = outcome
+    def _replay(self, outcome: tuple[Value, Env, Guards]) -> Value:
+        """Hands a result over, where its modules and those of the arguments stand, and what holds after the call."""
+        result, store, assured = outcome
         self.env.update(store)
+        self.guards = self.guards | assured
         return result
 
-    def _run_function(self, function: Function, bound: Env, info: ClassInfo | None, moved: dict) -> tuple[Value, Env]:
+    def _run_function(self, function: Function, bound: Env, info: ClassInfo | None, moved: dict) -> tuple[Value, Env, Guards]:
         node = function.node
         env: Env = dict(bound)
         for module in moved.values():
@@ -514,23 +540,25 @@ class Interpreter:
             for base in info.mro():
                 env.update(base.store)
         self.ran.add(node)
-        kept = self.env, self.frame, self.guards
-        self.env, self.frame = env, frame
+        kept = self.env, self.frame, self.guards, self.arms
+        self.env, self.frame, self.arms = env, frame, 0
+        self.guards = self.for_others(self.guards)
         self.running.add(node)
         self.depth += 1
         if isinstance(node, ast.Lambda):
             frame.returns.append((self.eval(node.body), self.guards))
         elif self.block(node.body):
-            frame.returns.append((Const(None), self.guards))
+            frame.returns.append((Const(None), self.last_guards))
         self.depth -= 1
         self.running.discard(node)
         env = self.env
         if info is not None and node.name == "__init__":
             self._keep_attributes(info, env)
-        self.env, self.frame, self.guards = kept
+        self.env, self.frame, self.guards, self.arms = kept
         result = self._result(node, frame.returns)
         sites = {module.site for module in moved.values()} | {m.site for m in calls.modules_in(result)}
-        return result, {site: env[site] for site in sites if site in env}
+        assured = frozenset.intersection(*(guards for _, guards in frame.returns)) if frame.returns else NOTHING
+        return result, {site: env[site] for site in sites if site in env}, self.for_others(assured - self.guards)
 
     def _keep_attributes(self, info: ClassInfo, env: Env) -> None:
         prefix = (self.frame.receiver or "self") + "."

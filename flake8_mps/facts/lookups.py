@@ -71,7 +71,7 @@ def _tensor_attribute(receiver: Tensor | Moved, attr: str) -> Value:
         return receiver
     if attr == "device":
         return CPU_DEVICE if receiver.at == "cpu" else OUTSIDE_DEVICE
-    return UNKNOWN
+    return asked_by_name(attr)
 
 
 def unpack(value: Value, count: int) -> Iterator[Value]:

@@ -266,7 +266,9 @@ def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments)
     short = name.rpartition(".")[2]
     if name in tables.WRAPPERS and args.positional and isinstance(args.positional[0], (Module, Moved)):
         return args.positional[0]
-    if name in ("torch.nn.Parameter", "torch.autograd.Variable"):
+    if name == "torch.nn.Parameter":
+        return UNKNOWN  # it goes where its module goes
+    if name == "torch.autograd.Variable":
         return args.get(0, "data") or UNKNOWN
     if name.startswith("torch.utils.data."):
         return _data(run, node, short, args)

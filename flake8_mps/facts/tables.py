@@ -26,6 +26,14 @@ SAME_AS = {
     "torchvision._internally_replaced_utils.load_state_dict_from_url": "torch.hub.load_state_dict_from_url",
 }
 
+# Packages that hand a ``device=`` on to torch. In a file that imports none of them, the word means something else.
+TORCH_FAMILY = frozenset({
+    "torch", "torchvision", "torchaudio", "torchtext", "transformers", "diffusers", "accelerate", "timm", "clip",
+    "open_clip", "whisper", "lightning", "pytorch_lightning", "ultralytics", "sentence_transformers", "kornia", "monai",
+    "easyocr", "stable_baselines3", "safetensors", "peft", "fastai", "segmentation_models_pytorch", "lpips", "basicsr",
+    "facenet_pytorch", "demucs", "audiocraft", "fairseq", "torchmetrics", "ignite", "faster_whisper", "torch_geometric",
+})
+
 # What ``from torch import *`` brings and no other table has.
 STARRED = frozenset({"torch.load", "torch.device", "torch.cuda", "torch.nn", "torch.backends", "torch.jit", "torch.nn.Module"})
 
@@ -60,6 +68,10 @@ ASKS_MPS = frozenset({
     "torch.mps", "torch.mps.is_available", "torch.mps.device_count", "torch.backends.mps.is_macos13_or_newer",
     "torch.backends.mps.is_macos_or_newer", "torch.backends.mps.is_avail", "torch.accelerator.is_available",
     "torch.accelerator",
+})
+ASKS_OTHER = frozenset({
+    "torch.xpu.is_available", "torch.npu.is_available", "torch.hpu.is_available", "torch.mlu.is_available",
+    "torch.musa.is_available", "torch.version.hip", "torch.version.xpu", "torch.mtia.is_available",
 })
 # Helpers of other packages, by their last name: transformers.is_torch_cuda_available, is_mps_available.
 CUDA_PREDICATE = re.compile(r"^_?(?:is|has|have)_?(?:torch_)?(?:cuda|gpu|nccl)(?:_available|_enabled)?$|^(?:torch_)?(?:cuda|gpu)(?:_is)?_available$",

@@ -74,14 +74,15 @@ class Dtype(Value):
 
 @dataclass(frozen=True, slots=True)
 class Flag(Value):
-    """A condition, what it says of the machine when it holds and when it does not, and whether it holds once ported."""
+    """A condition: what it says of the machine when it holds and when it does not, and whether it holds in each world."""
 
     when_true: Guards
     when_false: Guards
     ported: bool | None = None
+    written: bool | None = None
 
     def opposite(self) -> Flag:
-        return Flag(self.when_false, self.when_true, None if self.ported is None else not self.ported)
+        return Flag(self.when_false, self.when_true, _opposite(self.ported), _opposite(self.written))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +227,12 @@ def join(left: Value | None, right: Value | None) -> Value:
     if kind is Moved:
         return Moved(join_at(left.at, right.at), left.trail)
     if kind is Flag:
-        ported = left.ported if left.ported == right.ported else None
-        return Flag(common(left.when_true, right.when_true), common(left.when_false, right.when_false), ported)
+        return Flag(
+            common(left.when_true, right.when_true),
+            common(left.when_false, right.when_false),
+            left.ported if left.ported == right.ported else None,
+            left.written if left.written == right.written else None,
+        )
     if kind is Many:
         return Many(join(left.each, right.each))
     if kind is Items and len(left.items) == len(right.items):
@@ -241,9 +246,15 @@ def _join_unlike(left: Value, right: Value) -> Value:
             return Device(one.places | {OUTSIDE_PLACE}) if not _is_none(other) else one
         if isinstance(one, (Name, Class, Function)) and _is_none(other):
             return one  # try: import x / except ImportError: x = None
+        if isinstance(one, Flag) and isinstance(other, Const) and other.value is False:
+            return Flag(one.when_true, NOTHING, one.ported, one.written if one.written is False else None)
         if isinstance(one, Moved) and isinstance(other, Tensor):
             return Moved(join_at(one.at, other.at), one.trail)
     return UNKNOWN
+
+
+def _opposite(truth: bool | None) -> bool | None:
+    return None if truth is None else not truth
 
 
 def _is_none(value: Value) -> bool:
