@@ -163,12 +163,13 @@ class CudaMethod(Rule):
         Example("""
             import torch
 
-            def double_on_gpu(x):
-                if not x.is_cuda:
-                    return x * 2
-                return x.cuda() * 2
+            def on_gpu(x):
+                try:
+                    return x.cuda()
+                except (AssertionError, RuntimeError):
+                    return x.to(torch.accelerator.current_accelerator() or torch.device("cpu"))
 
-            print(double_on_gpu(torch.ones(2)))
+            print(on_gpu(torch.ones(2)).is_cuda)
             """),
     ]
 

@@ -18,6 +18,7 @@ after `mask.float()` a float64 mask still is one, and `mask.to(device)` fails.
 Modules, and what a tokenizer of transformers returns, move in place and are not reported.
 
 ## Use instead
+Keep what the call returns:
 
     images = images.to(device)
 

@@ -19,6 +19,7 @@ Reported only where the file shows both sides: one was moved, or may have been, 
 CPU. A tensor whose move was dropped is reported there, as MPS403.
 
 ## Use instead
+Put the model and all that it is given in one place:
 
     model.to(device)
     for images, masks in loader:
@@ -37,6 +38,7 @@ There is no automatic fix: only the author knows on which of the two devices the
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -67,7 +69,8 @@ class ModelAndBatchApart(Rule):
 
     def check(self, event: Event, facts: Facts) -> Iterator[Finding]:
         if not facts.out_of_reach_once_ported(event):
-            yield self.finding(facts.source.span(event.node), _MESSAGES[event.how], trail=event.trail)
+            place = event.node.func if isinstance(event.node, ast.Call) else event.node
+            yield self.finding(facts.source.token(place), _MESSAGES[event.how], trail=event.trail)
 
     bad = [
         Example("""
@@ -76,7 +79,7 @@ class ModelAndBatchApart(Rule):
             device = torch.accelerator.current_accelerator() or torch.device("cpu")
             model = torch.nn.Linear(3, 1).to(device)
             scores = model(torch.zeros(2, 3))
-                     ^^^^^^^^^^^^^^^^^^^^^^^^ MPS405
+                     ^^^^^ MPS405
             """),
         Example("""
             import torch as th
@@ -89,7 +92,7 @@ class ModelAndBatchApart(Rule):
             for images, masks in loader:
                 masks = masks.to(device)
                 "Größe"; predicted = unet(images)
-                                     ^^^^^^^^^^^^ MPS405
+                                     ^^^^ MPS405
             """, expect=_CONV_INPUT),
         Example("""
             import torch
@@ -98,7 +101,7 @@ class ModelAndBatchApart(Rule):
                 features = features.to(device)
                 with torch.no_grad():
                     return model(features)
-                           ^^^^^^^^^^^^^^^ MPS405
+                           ^^^^^ MPS405
 
             device = torch.accelerator.current_accelerator() or torch.device("cpu")
             evaluate(torch.nn.Linear(3, 1), torch.zeros(2, 3), device)
@@ -123,7 +126,7 @@ class ModelAndBatchApart(Rule):
                 def step(self, features, masks):
                     logits = self.model(features.to(self.device))
                     return self.criterion(logits, masks)
-                           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ MPS405
+                           ^^^^^^^^^^^^^^ MPS405
 
             trainer = Trainer(torch.accelerator.current_accelerator() or torch.device("cpu"))
             trainer.step(torch.zeros(2, 3), torch.ones(2, 1))

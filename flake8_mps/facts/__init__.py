@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from ..shapes import FUNCTIONS, Hits
+from ..shapes import Hits
 from ..source import Source
 from .conditions import asks
 from .events import Event
-from .guards import AS_WRITTEN, ONCE_PORTED, Fact, Guards, contradicts, has
+from .guards import AS_WRITTEN, ONCE_PORTED, Guards, contradicts, has
 from .interpreter import Interpreter
 from .values import UNKNOWN, Name, Value
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import methods, tables, transfer
+from . import functions, methods, tables, transfer
 from .conditions import asks
 from .guards import Fact
 from .lookups import attribute_of, element
@@ -124,7 +124,7 @@ def _own_function(run: Interpreter, node: ast.Call, function: Function, args: Ar
     owner = function.owner.info if isinstance(function.owner, Instance) else None
     if not run.worth_running(function.node) and not any(map(_tells, args.all())):
         return UNKNOWN
-    return run.call_function(function, args.positional, args.keywords, info=owner)
+    return functions.call_function(run, function, args.positional, args.keywords, owner)
 
 
 def _tells(value: Value) -> bool:
@@ -133,82 +133,12 @@ def _tells(value: Value) -> bool:
 
 
 def _instance(run: Interpreter, node: ast.Call, cls: Class, args: Arguments) -> Value:
-    run.initialise(cls.info, args.positional, args.keywords)
+    functions.initialise(run, cls.info, args.positional, args.keywords)
     if not cls.info.is_module:
         return Instance(cls.info)
     moved = any(isinstance(value, Device) for value in args.all())
     run.env[node] = Standing(None if moved or args.open or methods.places_itself(run, cls.info) else "cpu", "float32")
     return Module(node, cls.info)
-
-
-def is_static(node: ast.AST) -> bool:
-    """True for a function in a class that takes no self."""
-    return any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in getattr(node, "decorator_list", ()))
-
-
-def parameters(
-    run: Interpreter, node: ast.FunctionDef | ast.Lambda, args: list[Value], keywords: dict[str, Value], skip: int
-) -> dict[str, Value]:
-    """The values of a function's parameters: what the call gives, or what the signature says of them."""
-    signature = node.args
-    names = [*signature.posonlyargs, *signature.args][skip:]
-    bound: dict[str, Value] = {}
-    defaults = dict(zip([a.arg for a in names][::-1], signature.defaults[::-1]))
-    defaults.update({a.arg: d for a, d in zip(signature.kwonlyargs, signature.kw_defaults) if d is not None})
-    for index, parameter in enumerate([*names, *signature.kwonlyargs]):
-        name = parameter.arg
-        if name in keywords:
-            bound[name] = keywords[name]
-        elif index < len(args) and index < len(names):
-            bound[name] = args[index]
-        else:
-            bound[name] = _unfilled(run, parameter, defaults.get(name), bool(args or keywords))
-    for rest in (signature.vararg, signature.kwarg):
-        if rest is not None:
-            bound[rest.arg] = UNKNOWN
-    return bound
-
-
-def _unfilled(run: Interpreter, parameter: ast.arg, default: ast.expr | None, called: bool) -> Value:
-    """A parameter that no call here fills: a device from outside, a device by default, or unknown."""
-    value = run.values.get(("default", parameter)) if default is not None else None  # type: ignore[call-overload]
-    if called and value is not None:
-        return value
-    if isinstance(value, Device):
-        return Device(value.places | OUTSIDE_DEVICE.places)
-    if tables.DEVICE_NAME.search(parameter.arg):
-        return OUTSIDE_DEVICE
-    annotation = parameter.annotation
-    name = annotation.attr if isinstance(annotation, ast.Attribute) else getattr(annotation, "id", "")
-    if name == "Tensor":
-        return Tensor()
-    return OUTSIDE_DEVICE if name == "device" else UNKNOWN
-
-
-def defaults(run: Interpreter, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-    """Evaluates the default arguments of a definition. A CUDA default harms only callers who leave it be."""
-    signature = node.args
-    names = [*signature.posonlyargs, *signature.args]
-    pairs = [
-        *zip(names[len(names) - len(signature.defaults):], signature.defaults),
-        *((a, d) for a, d in zip(signature.kwonlyargs, signature.kw_defaults) if d is not None),
-    ]
-    guards = run.guards
-    for parameter, default in pairs:
-        run.guards = guards | {Fact("default", True, default)}
-        value = run.eval(default)
-        run.values[("default", parameter)] = value  # type: ignore[index]
-        run.devices.named(run, parameter.arg, value)
-    run.guards = guards
-
-
-def modules_in(value: Value) -> Iterator[Module]:
-    """The modules that a result holds."""
-    if isinstance(value, Module):
-        yield value
-    elif isinstance(value, Items):
-        for item in value.items:
-            yield from modules_in(item)
 
 
 # --- by name ---------------------------------------------------------------------------------------------------------
@@ -240,7 +170,7 @@ def _unknown(run: Interpreter, node: ast.Call, args: Arguments) -> Value:
             run.devices.chosen(run, value, node)
     if text not in tables.LEAVES_MODULES and not text.startswith(tables.LEAVES_MODULES_PREFIXES):
         for value in args.all():
-            for module in modules_in(value):
+            for module in functions.modules_in(value):
                 run.env[module.site] = Standing()
     return UNKNOWN
 

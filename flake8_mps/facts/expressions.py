@@ -11,7 +11,7 @@ from .conditions import asked_by_name, condition
 from .guards import AS_WRITTEN, contradicts
 from .lookups import attribute_of, element
 from .values import (
-    OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Function, Items, Many, Name, Place, Table, Tensor, Value,
+    OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Function, Items, Many, Name, Table, Tensor, Value,
 )
 
 if TYPE_CHECKING:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from . import conditions, tables, transfer
+from . import conditions, functions, tables, transfer
 from .arithmetic import MAYBE_MPS, as_tensor, result_of, together
 from .devices import Use
 from .guards import Fact, has
 from .names import dotted
 from .values import (
     CPU, CPU_DEVICE, GPU, OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Function, Items, Many, Module, Moved, Name,
-    Namespace, Standing, Table, Tensor, Value, standing_on, with_step,
+    Namespace, Standing, Table, Tensor, Value, standing_on,
 )
 
 if TYPE_CHECKING:
@@ -346,4 +346,4 @@ def places_itself(run: Interpreter, info: ClassInfo) -> bool:
 def run_lambda(run: Interpreter, value: Value) -> None:
     """``map_location=lambda storage, location: storage.cuda()`` is run where it stands, with its guards."""
     if isinstance(value, Function) and isinstance(value.node, ast.Lambda) and value.node not in run.ran:
-        run.call_function(value, [], {})
+        functions.call_function(run, value, [], {})

@@ -1,0 +1,26 @@
+"""What a running function has gathered, and the scopes around it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .guards import Guards
+from .values import Value
+
+if TYPE_CHECKING:
+    from .classes import ClassInfo
+
+Env = dict  # names, dotted names such as "self.device", and the places that made modules, to values
+
+
+class Frame:
+    """What one running function has gathered: its results, and the scopes around it."""
+
+    def __init__(self, outer: tuple[Env, ...] = (), info: ClassInfo | None = None, name: str = "") -> None:
+        self.outer = outer
+        self.receiver: str | None = None  # the name of self
+        self.name = name
+        self.info = info
+        self.returns: list[tuple[Value, Guards]] = []
+        self.exits: list[Env] = []  # environments at break and continue
+        self.globals: set[str] = set()

@@ -1,0 +1,201 @@
+"""Calls of the file's own functions and classes: each is run once for the same arguments."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from . import tables
+from .classes import ClassInfo
+from .frames import Env, Frame
+from .guards import NOTHING, ONCE_PORTED, Fact, Guards, contradicts
+from .values import (
+    OUTSIDE_DEVICE, UNKNOWN, Const, Device, Function, Instance, Items, Module, Standing, Tensor, Value, join,
+)
+
+if TYPE_CHECKING:
+    from .interpreter import Interpreter
+
+MAX_DEPTH = 8
+MAX_VARIANTS = 4
+
+
+def initialise(run: Interpreter, info: ClassInfo, args: list[Value], keywords: dict[str, Value]) -> None:
+    """Runs ``__init__`` once, for what it leaves in ``self``; its first caller gives the arguments."""
+    if info.initialised:
+        return
+    info.initialised = True
+    for base in info.mro()[1:]:
+        initialise(run, base, [], {})
+        for key, value in base.attributes.items():
+            info.attributes.setdefault(key, value)
+    if "__init__" in info.methods:
+        call_function(run, Function(info.methods["__init__"], info.around), args, keywords, info=info)
+
+
+def call_function(
+    run: Interpreter, function: Function, args: list[Value], keywords: dict[str, Value], info: ClassInfo | None = None
+) -> Value:
+    """The result of a call of one of the file's functions; the same arguments run it once."""
+    node = function.node
+    if run.depth >= MAX_DEPTH or node in run.running:
+        return UNKNOWN
+    method = info is not None and not is_static(node)
+    bound = parameters(run, node, args, keywords, 1 if method else 0)
+    key = (tuple(bound.values()), run.guards)
+    seen = run.variants.setdefault(node, {})
+    store = {k: v for k, v in bound.items() if isinstance(v, Module)}
+    key = (key, tuple(run.standing(module) for module in store.values()))
+    if key in seen:
+        return _replay(run, seen[key])
+    if len(seen) >= MAX_VARIANTS:
+        return UNKNOWN
+    if info is not None and node.name != "__init__":
+        initialise(run, info, [], {})
+    seen[key] = _run_function(run, function, bound, info if method else None, store)
+    return _replay(run, seen[key])
+
+
+def _replay(run: Interpreter, outcome: tuple[Value, Env, Guards]) -> Value:
+    """Hands a result over, where its modules and those of the arguments stand, and what holds after the call."""
+    result, store, assured = outcome
+    run.env.update(store)
+    run.guards = run.guards | assured
+    return result
+
+
+def _run_function(run: Interpreter, function: Function, bound: Env, info: ClassInfo | None, moved: dict) -> tuple[Value, Env, Guards]:
+    node = function.node
+    env: Env = dict(bound)
+    for module in moved.values():
+        env[module.site] = run.standing(module)
+    outer = (run.globals,) if function.around is None else (function.around, run.globals)
+    frame = Frame(outer, info, getattr(node, "name", ""))
+    if info is not None and node.args.args:
+        frame.receiver = node.args.args[0].arg
+        env[frame.receiver] = Instance(info)
+        for base in info.mro():
+            env.update(base.store)
+    run.ran.add(node)
+    kept = run.env, run.frame, run.guards, run.arms
+    run.env, run.frame, run.arms = env, frame, 0
+    run.guards = run.for_others(run.guards)
+    run.running.add(node)
+    run.depth += 1
+    if isinstance(node, ast.Lambda):
+        frame.returns.append((run.eval(node.body), run.guards))
+    elif run.block(node.body):
+        frame.returns.append((Const(None), run.last_guards))
+    run.depth -= 1
+    run.running.discard(node)
+    env = run.env
+    if info is not None and node.name == "__init__":
+        _keep_attributes(run, info, env)
+    run.env, run.frame, run.guards, run.arms = kept
+    result = _result(run, node, frame.returns)
+    sites = {module.site for module in moved.values()} | {m.site for m in modules_in(result)}
+    assured = frozenset.intersection(*(guards for _, guards in frame.returns)) if frame.returns else NOTHING
+    return result, {site: env[site] for site in sites if site in env}, run.for_others(assured - run.guards)
+
+
+def _keep_attributes(run: Interpreter, info: ClassInfo, env: Env) -> None:
+    prefix = (run.frame.receiver or "self") + "."
+    for key, value in env.items():
+        if isinstance(key, str):
+            if key.startswith(prefix):
+                info.attributes[key[len(prefix):]] = value
+        else:
+            info.store[key] = value if not info.is_module else Standing()
+
+
+def _result(run: Interpreter, node: ast.AST, returns: list[tuple[Value, Guards]]) -> Value:
+    """What a function gives: of tensors and modules what it gives once ported, of devices all it can give."""
+    name = getattr(node, "name", "")
+    if tables.DEVICE_FUNCTION.search(name):
+        for value, _ in returns:
+            run.devices.used(run, value, node, "named")
+    elif any(isinstance(value, Device) for value, _ in returns):
+        run.devices.chosen(run, run.devices.merge_all(returns), node)
+    live = [(v, g) for v, g in returns if not contradicts(g, ONCE_PORTED)] or returns
+    if any(isinstance(value, Device) for value, _ in returns):
+        return run.devices.merge_all(returns)
+    if len(live) > 1 and isinstance(live[-1][0], Const) and live[-1][0].value is None:
+        live = live[:-1]
+    result: Value | None = None
+    for value, _ in live:
+        result = join(result, value)
+    return result or Const(None)
+
+
+# --- parameters and results ------------------------------------------------------------------------------------------
+
+
+def is_static(node: ast.AST) -> bool:
+    """True for a function in a class that takes no self."""
+    return any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in getattr(node, "decorator_list", ()))
+
+
+def parameters(
+    run: Interpreter, node: ast.FunctionDef | ast.Lambda, args: list[Value], keywords: dict[str, Value], skip: int
+) -> dict[str, Value]:
+    """The values of a function's parameters: what the call gives, or what the signature says of them."""
+    signature = node.args
+    names = [*signature.posonlyargs, *signature.args][skip:]
+    bound: dict[str, Value] = {}
+    defaults = dict(zip([a.arg for a in names][::-1], signature.defaults[::-1]))
+    defaults.update({a.arg: d for a, d in zip(signature.kwonlyargs, signature.kw_defaults) if d is not None})
+    for index, parameter in enumerate([*names, *signature.kwonlyargs]):
+        name = parameter.arg
+        if name in keywords:
+            bound[name] = keywords[name]
+        elif index < len(args) and index < len(names):
+            bound[name] = args[index]
+        else:
+            bound[name] = _unfilled(run, parameter, defaults.get(name), bool(args or keywords))
+    for rest in (signature.vararg, signature.kwarg):
+        if rest is not None:
+            bound[rest.arg] = UNKNOWN
+    return bound
+
+
+def _unfilled(run: Interpreter, parameter: ast.arg, default: ast.expr | None, called: bool) -> Value:
+    """A parameter that no call here fills: a device from outside, a device by default, or unknown."""
+    value = run.values.get(("default", parameter)) if default is not None else None  # type: ignore[call-overload]
+    if called and value is not None:
+        return value
+    if isinstance(value, Device):
+        return Device(value.places | OUTSIDE_DEVICE.places)
+    if tables.DEVICE_NAME.search(parameter.arg):
+        return OUTSIDE_DEVICE
+    annotation = parameter.annotation
+    name = annotation.attr if isinstance(annotation, ast.Attribute) else getattr(annotation, "id", "")
+    if name == "Tensor":
+        return Tensor()
+    return OUTSIDE_DEVICE if name == "device" else UNKNOWN
+
+
+def defaults(run: Interpreter, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    """Evaluates the default arguments of a definition. A CUDA default harms only callers who leave it be."""
+    signature = node.args
+    names = [*signature.posonlyargs, *signature.args]
+    pairs = [
+        *zip(names[len(names) - len(signature.defaults):], signature.defaults),
+        *((a, d) for a, d in zip(signature.kwonlyargs, signature.kw_defaults) if d is not None),
+    ]
+    guards = run.guards
+    for parameter, default in pairs:
+        run.guards = guards | {Fact("default", True, default)}
+        value = run.eval(default)
+        run.values[("default", parameter)] = value  # type: ignore[index]
+        run.devices.named(run, parameter.arg, value)
+    run.guards = guards
+
+
+def modules_in(value: Value) -> Iterator[Module]:
+    """The modules that a result holds."""
+    if isinstance(value, Module):
+        yield value
+    elif isinstance(value, Items):
+        for item in value.items:
+            yield from modules_in(item)

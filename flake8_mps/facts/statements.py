@@ -1,0 +1,290 @@
+"""What statements do: branches and loops, assignments, imports, definitions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..shapes import FUNCTIONS
+from . import arithmetic, conditions, functions, lookups, methods, tables
+from .classes import ClassInfo, describe
+from .conditions import NO_FLAG
+from .frames import Env, Frame
+from .values import UNKNOWN, Class, Const, Function, Name
+
+if TYPE_CHECKING:
+    from .interpreter import Interpreter
+
+
+def _if(run: Interpreter, node: ast.If) -> bool:
+    flag = conditions.condition(run, node.test)
+    base, mark = run.guards, run.devices.mark()
+    left_ends, left = run.branch(node.body, run.env.copy(), conditions.holding(base, flag, node.test))
+    left_arm = mark.until(run.devices)
+    mark = run.devices.mark()
+    opposite = flag.opposite()
+    otherwise = conditions.holding(base, opposite, node.test)
+    given_up = not left_ends and conditions.gives_up(run, node.body[-1])
+    if given_up:
+        otherwise = otherwise | run.refuses(node.test, opposite)
+    right_ends, right = run.branch(node.orelse, run.env.copy(), otherwise)
+    right_arm = mark.until(run.devices)
+    if flag.when_true or flag.when_false:
+        left_arm.excuse_if(right_arm, run.devices)
+        right_arm.excuse_if(left_arm, run.devices)
+    if not left_ends and not right_ends:
+        return False
+    if left_ends and right_ends:
+        run.enter(run.merge(flag, left, right, right_arm.portable))
+    else:
+        env, run.guards = (left, conditions.holding(base, flag, node.test)) if left_ends else (right, otherwise)
+        if left_ends and conditions.gives_up(run, node.orelse[-1]):
+            run.guards = base | run.refuses(node.test, flag)
+        run.enter(env)
+    return True
+
+
+def _assert(run: Interpreter, node: ast.Assert) -> bool:
+    flag = conditions.condition(run, node.test)
+    run.guards = run.guards | run.refuses(node.test, flag)
+    return True
+
+
+def _loop(run: Interpreter, body: list[ast.stmt], bind: Callable[[], None], orelse: list[ast.stmt]) -> bool:
+    exits, run.frame.exits = run.frame.exits, []
+    for _ in range(2):
+        before = run.env
+        bind()
+        ends, after = run.branch(body, run.env.copy(), run.guards)
+        for env in [*([after] if ends else []), *run.frame.exits]:
+            run.enter(run.merge(NO_FLAG, env, run.env, False))
+        run.frame.exits = []
+        if all(before.get(key) == value for key, value in run.env.items()):
+            break
+    run.frame.exits = exits
+    return run.block(orelse)
+
+
+def _for(run: Interpreter, node: ast.For | ast.AsyncFor) -> bool:
+    values = run.eval(node.iter)
+    element = lookups.element(run, values)
+    return _loop(run, node.body, lambda: run.bind(node.target, element), node.orelse)
+
+
+def _while(run: Interpreter, node: ast.While) -> bool:
+    flag = conditions.condition(run, node.test)
+    endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
+    return _loop(run, node.body, lambda: None, [] if endless or flag else node.orelse)
+
+
+def _leave_loop(run: Interpreter, node: ast.stmt) -> bool:
+    run.frame.exits.append(run.env.copy())
+    return False
+
+
+def _try(run: Interpreter, node: ast.Try) -> bool:
+    base = run.env.copy()
+    guards = run.guards.union(*(conditions.caught_by(run, handler) for handler in node.handlers))
+    mark = run.devices.mark()
+    ends, after = run.branch(node.body, run.env.copy(), guards)
+    body_arm = mark.until(run.devices)
+    if ends and node.orelse:
+        ends, after = run.branch(node.orelse, after, run.guards)
+    arms = []
+    for handler in node.handlers:
+        env = run.merge(NO_FLAG, after, base, False) if ends else base.copy()
+        if handler.name:
+            env[handler.name] = UNKNOWN
+        mark = run.devices.mark()
+        handler_ends, env = run.branch(handler.body, env, run.guards)
+        body_arm.excuse_if(mark.until(run.devices), run.devices)
+        if handler_ends:
+            arms.append(env)
+    if ends:
+        run.enter(after)
+        for env in arms:
+            run.enter(_after_try(run, run.env, env, base))
+    elif arms:
+        run.enter(arms[0])
+    rest = run.block(node.finalbody)
+    return rest and (ends or bool(arms))
+
+
+def _after_try(run: Interpreter, after: Env, handled: Env, base: Env) -> Env:
+    """What the body imported stays imported; the rest is joined."""
+    joined = run.merge(NO_FLAG, after, handled, False)
+    for key, value in after.items():
+        if isinstance(value, Name) and base.get(key) is not value:
+            joined[key] = value
+    return joined
+
+
+def _with(run: Interpreter, node: ast.With | ast.AsyncWith) -> bool:
+    guards = run.guards
+    for item in node.items:
+        value = run.eval(item.context_expr)
+        run.guards = run.guards | conditions.swallows(run, item.context_expr)
+        if item.optional_vars is not None:
+            run.bind(item.optional_vars, value)
+    ends = run.block(node.body)
+    run.guards = guards
+    return ends
+
+
+def _match(run: Interpreter, node: ast.Match) -> bool:
+    run.eval(node.subject)
+    base, envs, arms = run.env, [run.env.copy()], []
+    for case in node.cases:
+        mark = run.devices.mark()
+        ends, env = run.branch(case.body, base.copy(), run.guards)
+        arms.append(mark.until(run.devices))
+        if ends:
+            envs.append(env)
+    for arm in arms:
+        for other in arms:
+            arm.excuse_if(other, run.devices)
+    for env in envs:
+        run.enter(run.merge(NO_FLAG, env, run.env, False))
+    return True
+
+
+# --- simple statements -------------------------------------------------------------------------------------------
+
+
+def _assign(run: Interpreter, node: ast.Assign) -> bool:
+    value = run.eval(node.value)
+    for target in node.targets:
+        run.bind(target, value)
+    return True
+
+
+def _annotated(run: Interpreter, node: ast.AnnAssign) -> bool:
+    if node.value is not None:
+        run.bind(node.target, run.eval(node.value))
+    return True
+
+
+def _augmented(run: Interpreter, node: ast.AugAssign) -> bool:
+    value = arithmetic.operate(run, node, node.op, run.eval(node.target), run.eval(node.value))
+    run.bind(node.target, value)
+    return True
+
+
+def _expression(run: Interpreter, node: ast.Expr) -> bool:
+    value = node.value
+    if isinstance(value, ast.Constant):
+        return True
+    result = run.eval(value)
+    if isinstance(value, ast.Call):
+        methods.dropped(run, value, result)
+        return not conditions.never_returns(run, value)
+    return True
+
+
+def _return(run: Interpreter, node: ast.Return) -> bool:
+    value = run.eval(node.value) if node.value is not None else Const(None)
+    run.frame.returns.append((value, run.guards))
+    return False
+
+
+def _raise(run: Interpreter, node: ast.Raise) -> bool:
+    for part in (node.exc, node.cause):
+        if part is not None:
+            run.eval(part)
+    return False
+
+
+def _delete(run: Interpreter, node: ast.Delete) -> bool:
+    for target in node.targets:
+        if isinstance(target, ast.Name):
+            run.env[target.id] = UNKNOWN
+    return True
+
+
+def _global(run: Interpreter, node: ast.Global) -> bool:
+    run.frame.globals.update(node.names)
+    return True
+
+
+def _import(run: Interpreter, node: ast.Import) -> bool:
+    for alias in node.names:
+        run.modules.add(alias.name.partition(".")[0])
+        if alias.asname:
+            run.env[alias.asname] = Name(tables.SAME_AS.get(alias.name, alias.name))
+        else:
+            top = alias.name.partition(".")[0]
+            run.env[top] = Name(top)
+    return True
+
+
+def _import_from(run: Interpreter, node: ast.ImportFrom) -> bool:
+    module = "." * node.level + (node.module or "")
+    if not node.level:
+        run.modules.add(module.partition(".")[0])
+    for alias in node.names:
+        if alias.name == "*":
+            run.stars.append(module)
+            continue
+        name = f"{module}.{alias.name}"
+        run.env[alias.asname or alias.name] = Name(tables.SAME_AS.get(name, name))
+    return True
+
+
+
+# --- functions and classes ---------------------------------------------------------------------------------------
+
+
+def _def(run: Interpreter, node: ast.FunctionDef | ast.AsyncFunctionDef, info: ClassInfo | None = None) -> bool:
+    guards = run.guards | conditions.decorator_guards(run, node.decorator_list)
+    functions.defaults(run, node)
+    function = Function(node, run.around() if info is None else info.around)
+    run.env[node.name] = function
+    run.pending.append((function, guards, info))
+    return True
+
+
+def _class(run: Interpreter, node: ast.ClassDef) -> bool:
+    guards = run.guards
+    run.guards = guards | conditions.decorator_guards(run, node.decorator_list)
+    info = describe(run, node, tuple(run.eval(base) for base in node.bases))
+    kept = run.env, run.frame
+    run.env, run.frame = {}, Frame((run.env, *run.frame.outer), run.frame.info)
+    for statement in node.body:
+        if isinstance(statement, FUNCTIONS):
+            _def(run, statement, info)
+        else:
+            run.block([statement])
+    info.attributes.update(run.env)
+    (run.env, run.frame), run.guards = kept, guards
+    run.env[node.name] = Class(info)
+    return True
+
+
+EXECUTE: dict[type, Callable[[Interpreter, ast.stmt], bool]] = {
+    ast.If: _if,
+    ast.Assign: _assign,
+    ast.AnnAssign: _annotated,
+    ast.AugAssign: _augmented,
+    ast.Expr: _expression,
+    ast.Return: _return,
+    ast.Raise: _raise,
+    ast.For: _for,
+    ast.AsyncFor: _for,
+    ast.While: _while,
+    ast.Break: _leave_loop,
+    ast.Continue: _leave_loop,
+    ast.Try: _try,
+    ast.TryStar: _try,
+    ast.With: _with,
+    ast.AsyncWith: _with,
+    ast.Match: _match,
+    ast.Assert: _assert,
+    ast.Delete: _delete,
+    ast.Global: _global,
+    ast.Import: _import,
+    ast.ImportFrom: _import_from,
+    ast.FunctionDef: _def,
+    ast.AsyncFunctionDef: _def,
+    ast.ClassDef: _class,
+}
