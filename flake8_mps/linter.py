@@ -111,11 +111,8 @@ def _findings(source: Source, statistics: Statistics) -> Iterator[Finding]:
 
 
 def _candidates(source: Source) -> tuple[list[ast.AST], Any]:
-    from .shapes import aliases_of
-
-    aliases = aliases_of(source.text, search().where)
-    hits = search().hits(source, aliases)
-    return search().candidates(source, hits, aliases), hits
+    hits = search().hits(source)
+    return search().candidates(source, hits), hits
 
 
 def _facts(source: Source, hits: Any, candidates: list[ast.AST]) -> Facts:

@@ -108,14 +108,20 @@ class Hits:
         self._starts = [unit.start for unit in self.units]
         self._line_offsets = _offsets(source.text)
         self.kept: set[int] = set()
+        self.aliases: frozenset[str] = frozenset()
         for pattern in patterns:
-            self._mark(source.text, pattern)
+            self.mark(source.text, pattern)
+
+    def kept_lines(self, source: Source) -> Iterator[str]:
+        for index in sorted(self.kept):
+            unit = self.units[index]
+            yield from source.lines[unit.start - 1 : unit.end]
 
     def unit_at(self, line: int) -> int:
         """The index of the unit that holds a line; -1 above the first."""
         return bisect_right(self._starts, line) - 1
 
-    def _mark(self, text: str, pattern: re.Pattern[str]) -> None:
+    def mark(self, text: str, pattern: re.Pattern[str]) -> None:
         """Keeps the units with a match, and those that share a line with it, going on behind each."""
         match = pattern.search(text)
         while match:
@@ -147,16 +153,21 @@ class Search:
     def __init__(self, where: Where) -> None:
         self.where = where
         self.patterns = tuple(_patterns(where))
+        self._last = tuple({n.rpartition(".")[2] for n in where.calls | where.attributes} | where.methods | {"cuda"})
 
     def passes(self, text: str) -> bool:
         """The word gate: False when no rule can have anything to say of a text."""
         return any(pattern.search(text) for pattern in self.patterns)
 
-    def hits(self, source: Source, aliases: frozenset[str]) -> Hits:
+    def hits(self, source: Source) -> Hits:
         """The units that hold a word, or one of this file's names for a canonical name."""
-        return Hits(source, (*self.patterns, *(re.compile(rf"\b{re.escape(alias)}\b") for alias in sorted(aliases))))
+        hits = Hits(source, self.patterns)
+        hits.aliases = _aliases(source.text, hits.kept_lines(source), self._last)
+        for alias in sorted(hits.aliases):
+            hits.mark(source.text, re.compile(rf"\b{re.escape(alias)}\b"))
+        return hits
 
-    def candidates(self, source: Source, hits: Hits, aliases: frozenset[str]) -> list[ast.AST]:
+    def candidates(self, source: Source, hits: Hits) -> list[ast.AST]:
         """The nodes of the searched shapes, in the order of the file.
 
         Raises LookupError for a match that is no node of the tree: the two parsers disagree on this text.
@@ -166,7 +177,7 @@ class Search:
         text = _masked(source.for_search, hits)
         root = SgRoot(text, "python").root()
         wanted: dict[tuple, ast.AST | None] = {}
-        for match in root.find_all(_config(self.where, aliases)):
+        for match in root.find_all(_config(self.where, hits.aliases)):
             span = match.range()
             start, end = span.start, span.end
             stars = _leading_stars(source, start.line, start.column)
@@ -188,7 +199,7 @@ _NODES = {"call": ast.Call, "attribute": ast.Attribute, "keyword_argument": ast.
 def _patterns(where: Where) -> Iterator[re.Pattern[str]]:
     """One pattern a word, each with a literal at its front, for that is what ``re`` finds fast."""
     words = {"cuda" if "cuda" in name.split(".") else name.rpartition(".")[2] for name in where.calls | where.attributes}
-    yield from (re.compile(rf"{word}\b") for word in sorted(words - {"cuda"}))
+    yield from (re.compile(rf"{word}[\s)]*\(") for word in sorted(words - {"cuda"}))
     if "cuda" in words or "cuda" in where.methods:
         yield re.compile("cuda")
     yield from (re.compile(rf"\.{name}\b") for name in sorted(where.methods - {"cuda"}))
@@ -256,27 +267,28 @@ def _locate(nodes: list[Any], wanted: dict[tuple, ast.AST | None]) -> None:
 
 # --- aliases ---------------------------------------------------------------------------------------------------------
 
-_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+(?:\(([^)]*)\)|((?:[^\n#\\]|\\\n)+))", re.MULTILINE)
+_IMPORT = re.compile(r"(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+(?:\(([^)]*)\)|((?:[^\n#\\]|\\\n)+))")
 _BOUND = re.compile(r"([\w.]+)(?:\s+as\s+(\w+))?")
-_ASSIGNED = re.compile(r"^[ \t]*(\w+)[ \t]*=[ \t]*\(?[\w.]*\.(\w+)\)?[ \t]*(?:#.*)?$", re.MULTILINE)
+_ASSIGNED = re.compile(r"\s*(\w+)\s*=\s*\(?[\w.]+\)?$")
 
 
-def aliases_of(text: str, where: Where) -> frozenset[str]:
+def _aliases(text: str, kept_lines: Iterable[str], last: tuple[str, ...]) -> frozenset[str]:
     """The names under which a file may call what rules look for: ``from torch import load as l``, ``t = torch.load``,
-    ``import torch.cuda as c``.
-
-    Too many do no harm, for facts confirm each candidate.
-    """
-    last = {name.rpartition(".")[2] for name in where.calls | where.attributes} | where.methods | {"cuda"}
-    found = {name for name, word in _ASSIGNED.findall(text) if word in last}
-    if " as " in text or "cuda" in text:
-        for module, block, line in _IMPORT.findall(text):
-            for name, alias in _BOUND.findall(block or line):
-                if alias and name.rpartition(".")[2] in last or "cuda" in f"{module}.{name}".split("."):
-                    found.add(alias or name.rpartition(".")[2])
-    return frozenset(found - last_words(where) - {"cuda"})
-
-
-def last_words(where: Where) -> frozenset[str]:
-    """The bare names that the patterns look for anyway."""
-    return frozenset(name.rpartition(".")[2] for name in where.calls if "cuda" not in name.split(".")) | where.methods
+    ``import torch.cuda as c``. Too many do no harm, for facts confirm each candidate."""
+    found: set[str] = set()
+    endings = (*last, *(f"{word})" for word in last))
+    for line in kept_lines:
+        code = line.partition("#")[0].rstrip()
+        if code.endswith(endings) and (match := _ASSIGNED.match(code)):
+            found.add(match[1])
+    position = end = 0
+    while (position := text.find("import ", max(position, end))) >= 0:
+        match = _IMPORT.search(text, max(text.rfind("\n", 0, position) + 1, end))
+        if match is None:
+            break
+        end = match.end()
+        module, block, line = match.groups()
+        for name, alias in _BOUND.findall(block or line):
+            if alias and name.rpartition(".")[2] in last or "cuda" in f"{module}.{name}".split("."):
+                found.add(alias or name.rpartition(".")[2])
+    return frozenset(found) - set(last)

@@ -10,7 +10,7 @@ It does not matter how the device is spelled: `"cuda:0"`, `f"cuda:{rank}"`, `tor
 factory or of a layer, `.to(...)`, `with torch.device("cuda"):`. One device that is used thirty times is one finding, at
 the text that names it. `torch.Generator("cuda")` raises a RuntimeError instead: `Cannot get CUDA generator ...`.
 
-A default (of a parameter, of `argparse`, of `os.environ.get`) harms only those who leave it be: a warning, not an error.
+A default (of a parameter, `argparse`, `os.environ.get`) harms only those who leave it be: a warning, not an error.
 
 ## Use instead
 Choose once, at run time, and hand the device on:
@@ -36,7 +36,7 @@ replacing each literal by it changes nothing on a CUDA machine with one GPU.
 - torch 2.13, executed on the CPU build: `_lazy_init` in `torch/cuda/__init__.py` raises when `torch._C` has no
   `_cuda_getDeviceCount`. The wheel for Macs holds the same Python files; no release is known to differ.
 - `torch.accelerator.current_accelerator()` gives None where there is no accelerator, hence the `or`.
-- Seen on Macs: vietai/mTet#7 (`.to('cuda')`), mistralai/mistral-inference#3 (`device="cuda"` as a default).
+- Seen on Macs: vietai/mTet#7 (`.to('cuda')`), mistralai/mistral-inference#3 (`.to(device=device)`).
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 
     AssertionError: Torch not compiled with CUDA enabled
 
-So do `.cuda(non_blocking=True)`, `.cuda("cuda:0")` and a module's `.cuda()`, at its first parameter or buffer. `.cuda(0)`
-raises too. An integer has meant "the accelerator number 0" since about torch 2.5, so there a Mac is expected to say
+So do `.cuda(non_blocking=True)`, `.cuda("cuda:0")` and a module's `.cuda()`, at its first parameter or buffer, and
+`.cuda(0)`. An integer has meant "the accelerator number 0" since about torch 2.5, so there a Mac is expected to say
 `RuntimeError: Invalid device, must be cuda device` (read from the library, not yet seen on a Mac).
 
 A module that holds no tensors, such as `nn.CrossEntropyLoss()` without weights, has nothing to move and raises nothing;

@@ -23,7 +23,7 @@ or a choice of three, for every torch since 1.12:
 A flag such as `use_cuda` becomes that device, and `.cuda()` under it an unconditional `.to(device)`.
 
 ## Fix safety
-There is no automatic fix. With MPS in the choice the code after it runs on the GPU of a Mac for the first time, and what
+There is no automatic fix. With MPS in the choice the code after it meets the GPU of a Mac for the first time, and what
 cannot run there (float64, operators without a kernel) fails only then: MPS3xx, MPS4xx and MPS5xx tell beforehand. On a
 CUDA machine nothing changes.
 
@@ -31,7 +31,7 @@ CUDA machine nothing changes.
 - `is_available` in `torch/cuda/__init__.py`, torch 2.13: False where the build has no CUDA. `torch.backends.mps` exists
   since 1.12, `torch.accelerator` since 2.6.
 - What is lost: jingyaogong/minimind#818 measured 4.8 s a step on the CPU and 1.3 s on MPS.
-- Seen: invoke-ai/InvokeAI#105, rohitg00/ai-engineering-from-scratch#294, and the default device of openai/CLIP's `load`.
+- Seen: invoke-ai/InvokeAI#105, rohitg00/ai-engineering-from-scratch#294; the default device of openai/CLIP's `load`.
 """
 
 from __future__ import annotations

@@ -18,12 +18,12 @@ Take any accelerator, and go on without one where that is merely slow:
     if device.type == "cpu":
         warnings.warn("no GPU: this will be slow")
 
-A program that is of no use without a GPU asks for any of them: `if not torch.accelerator.is_available(): sys.exit(...)`,
+A program that is of no use without a GPU asks for any: `if not torch.accelerator.is_available(): sys.exit(...)`, and
 before 2.6 `if not (torch.cuda.is_available() or torch.backends.mps.is_available()): ...`.
 
 ## Fix safety
-There is no automatic fix. A refusal often stands for a reason: kernels written in CUDA, NCCL, a library of NVIDIA's. Such
-a file says so, in `# noqa: MPS109  CUDA only: <reason>`.
+There is no automatic fix. A refusal often stands for a reason: kernels written in CUDA, NCCL, a library of NVIDIA's.
+Such a line says so, in `# noqa: MPS109  CUDA only: <reason>`.
 
 ## Sources
 - torch 2.13, executed on the CPU build: `is_available` and `device_count` in `torch/cuda/__init__.py`. All releases.

@@ -6,9 +6,9 @@ refuses even a file that was saved on the CPU:
 
     RuntimeError: Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False.
 
-In a dict only the values are destinations: `{"cuda:1": "cuda:0"}` fails, `{"cuda:0": "cpu"}` is the cure. A function that
-calls `.cuda()` on the storage fails otherwise, in a comparison of a device number that is not there (the wording on a
-Mac has not been seen):
+In a dict only the values are destinations: `{"cuda:1": "cuda:0"}` fails, `{"cuda:0": "cpu"}` is the cure. A function
+that calls `.cuda()` on the storage fails otherwise, in a comparison with a device number that is not there (the wording
+on a Mac has not been seen):
 
     TypeError: '<' not supported between instances of 'NoneType' and 'int'
 

@@ -30,9 +30,9 @@ There is no automatic fix: float32 has 7 decimal digits where float64 has 16, on
 over millions of values, cumulative products and rotary frequencies are where that shows.
 
 ## Sources
-- pytorch/pytorch#122602: closed as expected behaviour. All releases, read from the libraries of 2.0 to 2.13:
-  `aten/src/ATen/mps/EmptyTensor.cpp`, and `aten/src/ATen/native/mps/OperationUtils.mm` for copies.
-- PyTorch's own tests expect `double`, `cdouble` and `to` float64 to fail on MPS: `common_mps.py` in `torch/testing`.
+- pytorch/pytorch#122602: closed as expected behaviour, in all releases. The texts were read from the library of torch
+  2.13: `aten/src/ATen/mps/EmptyTensor.cpp`, and `aten/src/ATen/native/mps/OperationUtils.mm` for copies.
+- PyTorch's own tests expect `double` and `to` float64 to fail on MPS: `torch/testing/_internal/common_mps.py`.
 - Seen on Macs: svc-develop-team/so-vits-svc#257 (`.double()`), bghira/SimpleTuner#1523 (position embeddings).
 """
 
@@ -54,7 +54,7 @@ class Float64OnDevice(Rule):
     severity = Severity.ERROR
     world = World.ONCE_PORTED
     where = conflicts("float64-requested", "float64-kept")
-    expect = Raises(TypeError, "the MPS framework doesn't support float64")
+    expect = Raises(TypeError, "MPS framework doesn't support float64")
 
     def check(self, event: Event, facts: Facts) -> Iterator[Finding]:
         if facts.out_of_reach_once_ported(event):

@@ -28,9 +28,10 @@ There is no automatic fix. Where the tensor meets float32 weights it had to be c
 changes nothing but halves what is copied. Where it stayed float64 on CUDA, results lose digits there too.
 
 ## Sources
-- `aten/src/ATen/mps/EmptyTensor.cpp`, read from the libraries of torch 2.0 to 2.13; pytorch/pytorch#122602 calls it
-  expected. Dtypes of `torch.tensor` and `default_collate`: executed, torch 2.13.
-- Seen on Macs: Maratyszcza/PeachPy#122 (`np.loadtxt`, then `.to('mps')`, then `.float()`), thu-ml/tianshou#1237.
+- `aten/src/ATen/mps/EmptyTensor.cpp`, read from the library of torch 2.13; all releases, and pytorch/pytorch#122602
+  calls it expected. Dtypes of `torch.tensor` and `default_collate`: executed, torch 2.13.
+- Seen on Macs: Maratyszcza/PeachPy#122 (`np.loadtxt`, then `.to('mps')`, then `.float()`), thu-ml/tianshou#1237 (torch
+  2.1 and 2.5).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Float64FromNumpyMoved(Rule):
     severity = Severity.ERROR
     world = World.ONCE_PORTED
     where = conflicts("float64-moved")
-    expect = Raises(TypeError, "the MPS framework doesn't support float64")
+    expect = Raises(TypeError, "MPS framework doesn't support float64")
 
     def check(self, event: Event, facts: Facts) -> Iterator[Finding]:
         if facts.out_of_reach_once_ported(event):

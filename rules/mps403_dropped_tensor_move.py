@@ -31,7 +31,7 @@ the old tensor keeps the old one.
 ## Sources
 - torch 2.13: `Module.to` and `Module._apply` in `torch/nn/modules/module.py` write to `param.data`; `Tensor.to` is
   documented to return a tensor. All releases.
-- The texts: `Linear.mm`, `MPSFallback.mm` and `OperationUtils.mm` of ATen's MPS backend, read from the library of 2.13.
+- The texts: `Linear.mm`, `MPSFallback.mm`, `OperationUtils.mm` (ATen, `mps`) and `TensorIterator.cpp` of torch 2.13.
 - Seen: huggingface/accelerate#2251 (`t.to(batch.device)`), pytorch/pytorch#130790 (what the error means).
 """
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 _CONVOLUTION = Raises(RuntimeError, "slow_conv2d_forward_mps: input(device='cpu') and weight(device=mps:0')")
 _ARITHMETIC = Raises(RuntimeError, "Expected all tensors to be on the same device")
-_FLOAT64 = Raises(TypeError, "the MPS framework doesn't support float64")
+_FLOAT64 = Raises(TypeError, "MPS framework doesn't support float64")
 
 
 class DroppedTensorMove(Rule):
@@ -110,11 +110,9 @@ class DroppedTensorMove(Rule):
 
                 def step(self):
                     batch = torch.zeros(2, 3)
-                    (
-                        batch
-                        .to(device=self.device)
+                    (batch
+                        .to(device=self.device))
                          ^^ MPS403
-                    )
                     return self.model(batch)  # raises
 
             Trainer(torch.accelerator.current_accelerator() or torch.device("cpu")).step()

@@ -1,22 +1,22 @@
 """A model and its input, or two operands, are on different devices.
 
 ## Why it breaks on MPS
-An operator wants all its tensors on one device; only a tensor without dimensions may come from the CPU. PyTorch never
-moves one of them by itself. Which error it is depends on the operator and on who is where:
+An operator wants all its tensors on one device; only one without dimensions may come from the CPU. Which error it is
+depends on the operator and on who is where:
 
 - linear: `Tensor for argument input is on cpu but expected on mps`, or `argument weight`
 - convolution, input on the CPU: `slow_conv2d_forward_mps: input(device='cpu') and weight(device=mps:0') must be on the
   same device`; weight on the CPU: `Input type (MPSFloatType) and weight type (torch.FloatTensor) should be the same`
-- arithmetic and comparisons: `Expected all tensors to be on the same device, but found at least two devices, mps:0 and
-  cpu!`
+- arithmetic: `Expected all tensors to be on the same device, but found at least two devices, mps:0 and cpu!`
 - `a @ b`: `Tensor for argument #2 'mat2' is on CPU, but expected it to be on GPU (while checking arguments for mm)`
-- operators of MPSGraph: `Placeholder storage has not been allocated on MPS device!`; of Metal kernels since 2.6:
-  `Passed CPU tensor to MPS op`
+- MPSGraph operators: `Placeholder storage has not been allocated on MPS device!`; Metal kernels, since 2.6: `Passed CPU
+  tensor to MPS op`
 
-Each is a RuntimeError. As long as the program runs on the CPU nothing fails: it is the port that brings it out.
+Each is a RuntimeError. As long as the program runs on the CPU nothing fails: it is the port that brings it out. A batch
+that is moved only `if device == "cuda"` fails on MPS alone.
 
-Reported only where the file shows both sides: one was moved, or may have been, and the other certainly stands on the
-CPU. A tensor whose move was dropped is reported there, as MPS403.
+Reported only where one side may have been moved and the other certainly stands on the CPU. A tensor whose move was
+dropped is reported there, as MPS403.
 
 ## Use instead
 Put the model and all that it is given in one place:
@@ -86,8 +86,7 @@ class ModelAndBatchApart(Rule):
             from torch.utils.data import DataLoader, TensorDataset
 
             device = "cuda" if th.cuda.is_available() else "mps" if th.backends.mps.is_available() else "cpu"
-            unet = th.nn.Conv2d(1, 1, 3, padding=1)
-            unet.to(device)
+            unet = th.nn.Conv2d(1, 1, 3, padding=1).to(device)
             loader = DataLoader(TensorDataset(th.zeros(2, 1, 8, 8), th.ones(2, 1, 8, 8)))
             for images, masks in loader:
                 masks = masks.to(device)
@@ -116,31 +115,40 @@ class ModelAndBatchApart(Rule):
             """, expect=_OPERANDS),
         Example("""
             import torch
+            from torch.utils.data import DataLoader, TensorDataset
 
             class Trainer:
                 def __init__(self, device):
                     self.device = device
                     self.model = torch.nn.Linear(3, 1).to(self.device)
                     self.criterion = torch.nn.BCEWithLogitsLoss()
+                    self.loader = DataLoader(TensorDataset(torch.zeros(2, 3), torch.ones(2, 1)))
 
-                def step(self, features, masks):
-                    logits = self.model(features.to(self.device))
-                    return self.criterion(logits, masks)
-                           ^^^^^^^^^^^^^^ MPS405
+                def fit(self):
+                    for features, masks in self.loader:
+                        logits = self.model(features.to(self.device))
+                        self.criterion(logits, masks).backward()
+                        ^^^^^^^^^^^^^^ MPS405
 
-            trainer = Trainer(torch.accelerator.current_accelerator() or torch.device("cpu"))
-            trainer.step(torch.zeros(2, 3), torch.ones(2, 1))
+            Trainer(torch.accelerator.current_accelerator() or torch.device("cpu")).fit()
             """, expect=_OPERANDS),
         Example("""
             import torch
 
+            device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+            model, features = torch.nn.Linear(3, 1).to(device), torch.zeros(2, 3)
+            if device == "cuda":
+                features = features.cuda(non_blocking=True)
+            scores = model(features)
+                     ^^^^^ MPS405
+            """),
+        Example("""
+            import torch
+
             device = torch.accelerator.current_accelerator() or torch.device("cpu")
-            weights = torch.nn.functional.softmax(torch.rand(4).to(device), dim=0)
-            total = torch.mul(  # raises
-                    ^^^^^^^^^ MPS405
-                weights,
-                torch.ones(4),
-            )
+            weighted = torch.mul(torch.rand(4).to(device),
+                       ^^^^^^^^^ MPS405
+                                 torch.ones(4))
             """, expect=_OPERANDS),
     ]
     good = [
@@ -167,8 +175,7 @@ class ModelAndBatchApart(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
-            x = torch.rand(4, device=device)
+            x = torch.rand(4, device=torch.accelerator.current_accelerator() or torch.device("cpu"))
             x = x * torch.tensor(0.5) + torch.zeros_like(x) + x.new_ones(4) + torch.ones(4, device=x.device)
             """),
         Example("""
@@ -187,7 +194,6 @@ class ModelAndBatchApart(Rule):
                 def forward(self, x):
                     return super().forward(x.to(self.weight.device))
 
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
-            Portable(3, 1).to(device)(torch.zeros(2, 3))
+            Portable(3, 1).to(torch.accelerator.current_accelerator() or "cpu")(torch.zeros(2, 3))
             """),
     ]

@@ -234,6 +234,11 @@ def _first(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Valu
     return args.get(0, "iterable") or UNKNOWN
 
 
+def _generator(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    """Its methods are the functions of numpy.random."""
+    return Name("numpy.random")
+
+
 def _environment(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
     """``os.environ.get("DEVICE", "cuda")``: the user's, with a default."""
     default = args.get(1, "default")
@@ -269,6 +274,8 @@ CALLS: dict[str, Callable[[Interpreter, ast.Call, str, Arguments], Value]] = {
     "builtins.zip": _enumerate,
     "builtins.getattr": _getattr,
     "builtins.hasattr": _getattr,
+    "numpy.random.default_rng": _generator,
+    "numpy.random.RandomState": _generator,
     "os.environ.get": _environment,
     "os.getenv": _environment,
 }

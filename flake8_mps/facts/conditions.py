@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from . import tables
-from .guards import AS_WRITTEN, NOTHING, ONCE_PORTED, Fact, Guards, common
+from .guards import AS_WRITTEN, NOTHING, ONCE_PORTED, Fact, Guards, common, contradicts
 from .values import UNKNOWN, Const, Device, Flag, Items, Name, Value, join
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ def decorator_guards(run: Interpreter, decorators: list[ast.expr]) -> Guards:
             guards |= {Fact("cuda", True, node)}
         elif isinstance(value := run.values.get(function), Flag):
             guards |= value.when_false
-    return guards
+    return guards | {Fact("past", True, decorators[0])} if contradicts(guards, AS_WRITTEN) else guards
 
 
 # --- ends and failures -----------------------------------------------------------------------------------------------
@@ -275,29 +275,48 @@ _CAUGHT_BY = {f"builtins.{name}": (name,) for name in _FAILURES} | {
 _USUAL = ("AssertionError", "RuntimeError")  # of .cuda(), .to("cuda") and torch.load
 
 
+def _called(run: Interpreter, call: ast.expr | None) -> tuple[str, str]:
+    """The canonical name of what a call calls, and the last part of it as written."""
+    if not isinstance(call, ast.Call):
+        return "", ""
+    value = run.eval(call.func)
+    return getattr(value, "name", "") if isinstance(value, Name) else "", _last_name(call.func)
+
+
+def _last_name(node: ast.expr | None) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _is_parser_error(call: ast.expr | None) -> bool:
+    """``parser.error(...)`` of argparse."""
+    function = call.func if isinstance(call, ast.Call) else None
+    return isinstance(function, ast.Attribute) and function.attr == "error" and "pars" in _last_name(function.value)
+
+
 def never_returns(run: Interpreter, call: ast.Call) -> bool:
     """True for a call that ends the program or the test."""
-    value = run.values.get(call.func)
-    if isinstance(value, Name):
-        return value.name in _EXITS or value.name in _SKIPS
-    return isinstance(call.func, ast.Attribute) and call.func.attr == "skipTest"
+    name, last = _called(run, call)
+    return name in _EXITS or name in _SKIPS or last == "skipTest" or _is_parser_error(call)
 
 
 def gives_up(run: Interpreter, last: ast.stmt) -> bool:
     """True when this last statement of a branch ends the program: a raise or an exit, but not a skipped test."""
     if isinstance(last, ast.Raise):
         raised = last.exc.func if isinstance(last.exc, ast.Call) else last.exc
-        name = raised.attr if isinstance(raised, ast.Attribute) else getattr(raised, "id", "")
-        return "Skip" not in name
-    if not isinstance(last, ast.Expr) or not isinstance(last.value, ast.Call):
+        return "Skip" not in _last_name(raised)
+    if not isinstance(last, (ast.Expr, ast.Return)):
         return False
-    value = run.values.get(last.value.func)
-    if isinstance(value, Name) and value.name in _EXITS:
-        return True
-    function = last.value.func  # argparse's parser.error(...)
-    return isinstance(function, ast.Attribute) and function.attr == "error" and isinstance(function.value, ast.Name) and (
-        "pars" in function.value.id
-    )
+    return _called(run, last.value)[0] in _EXITS or _is_parser_error(last.value)
+
+
+def skips(run: Interpreter, last: ast.stmt) -> bool:
+    """True when this last statement of a branch leaves a test, or raises that it is skipped."""
+    if isinstance(last, ast.Raise):
+        return not gives_up(run, last)
+    if isinstance(last, ast.Return):
+        return run.frame.name.startswith("test")
+    name, called = _called(run, last.value if isinstance(last, ast.Expr) else None)
+    return name in _SKIPS or called == "skipTest"
 
 
 def caught_by(run: Interpreter, handler: ast.ExceptHandler) -> Guards:

@@ -180,7 +180,7 @@ class DeviceLog:
             bare = [use for use in uses if not contradicts(use.guards, AS_WRITTEN)]
             first = min(bare or uses, key=lambda use: (has(use.guards, "default"), has(use.guards, "option")))
             run.guards = first.guards
-            if not bare or first.how != "method" and has(first.guards, "option"):
+            if not bare or has(first.guards, "option") and origin in self.alternatives:
                 asked = cause(first.guards) or origin
                 if asked not in chosen:
                     chosen.add(asked)

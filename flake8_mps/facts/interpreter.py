@@ -8,6 +8,7 @@ of code *once ported*; guards and device literals keep what the code says *as wr
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable
 
 from ..source import Source
@@ -23,6 +24,9 @@ from .values import (
 )
 
 
+_DEFAULT_DEVICE = re.compile(r"set_default_(?:device|tensor_type)|with torch\.device")
+
+
 class Interpreter:
     """One run over one file. ``worth_running`` says whether a function's text holds anything to follow."""
 
@@ -35,6 +39,8 @@ class Interpreter:
         self.devices = DeviceLog()
         self.options: dict[str, Value] = {}
         self.attributes: dict[str, Value] = {}
+        # Where tensors are made without device=; not known where the file sets a default.
+        self.default_place = None if _DEFAULT_DEVICE.search(source.text) else CPU
         self.literal_guards: dict[ast.AST, Guards] = {}  # where a CUDA literal is written
         self.receivers: dict[ast.AST, Value] = {}  # what a move or a cast was called on
         self.modules: set[str] = set()  # top-level packages imported
@@ -76,11 +82,6 @@ class Interpreter:
         if self.modules & tables.TORCH_FAMILY:
             return True
         return not self.modules & tables.NOT_TORCH and (how != "argument" or not self.modules)
-
-    @property
-    def default_place(self) -> str | None:
-        """Where tensors are made without ``device=``; not known where the file sets a default."""
-        return None if "set_default_" in self.source.text or "with torch.device" in self.source.text else CPU
 
     def note(self, kind: str, node: ast.AST, how: str = "", trail: tuple = (), detail: str = "") -> None:
         """Records an event once, with the guards that hold here."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .interpreter import Interpreter
 
 
+STATELESS = "stateless"  # the class of a module without tensors
+
+
 def call_method(run: Interpreter, node: ast.Call, receiver: Value, attr: str, args: Arguments) -> Value:
     """A method of something that is no class of this file."""
     if attr == "to":
@@ -57,18 +60,9 @@ def _by_name(run: Interpreter, node: ast.Call, receiver: Value, attr: str, args:
         return conditions.starts_with(receiver, node, args.positional[0])
     elif attr in ("eval", "train") and isinstance(receiver, Moved):
         return receiver
-    elif attr in tables.GENERATOR_METHODS and _made_by(node, "default_rng", "RandomState"):
-        return Array(tables.GENERATOR_METHODS[attr], (transfer.step(node, f"float64 from .{attr}()"),))
     elif attr in ("new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"):
         return _new(run, node, UNKNOWN, args)
     return _escape(run, args)
-
-
-def _made_by(node: ast.Call, *names: str) -> bool:
-    value = node.func.value  # type: ignore[attr-defined]
-    return isinstance(value, ast.Name) and value.id in ("rng", "rs", "random_state", "gen") or (
-        isinstance(value, ast.Call) and getattr(value.func, "attr", "") in names
-    )
 
 
 def _escape(run: Interpreter, args: Arguments) -> Value:
@@ -99,6 +93,8 @@ def _option(run: Interpreter, node: ast.Call, args: Arguments) -> None:
 
 
 def _to(run: Interpreter, node: ast.Call, receiver: Value, args: Arguments) -> Value:
+    if isinstance(receiver, Module) and receiver.cls is STATELESS:
+        return receiver
     at, dtype, cast = None, None, False
     given = list(args.positional[:2])
     given += [args.keywords[name] for name in ("device", "dtype", "other") if name in args.keywords]
@@ -142,6 +138,8 @@ def _moved_somewhere(run: Interpreter, receiver: Value) -> Value:
 
 def _cuda(run: Interpreter, node: ast.Call, receiver: Value, args: Arguments) -> Value:
     """``x.cuda()``: CUDA as written, MPS once ported."""
+    if isinstance(receiver, Module) and receiver.cls is STATELESS:
+        return receiver
     if run.frame.name != "cuda" and not has(run.guards, "map_location") and run.is_torch:
         run.devices.use(node, Use("method", node, run.guards))
     return move(run, node, receiver, GPU, None, False)
@@ -176,11 +174,12 @@ def dropped(run: Interpreter, node: ast.Call, result: Value) -> None:
     receiver = run.receivers.get(node)
     if receiver is None or not isinstance(node.func, ast.Attribute):
         return
-    if isinstance(receiver, Tensor):
-        run.note("dropped-move", node, node.func.attr, receiver.trail)
-    elif isinstance(result, Moved):
-        if (path := dotted(node.func.value)) is not None:
-            run.env[path] = result
+    path = dotted(node.func.value)
+    if isinstance(receiver, (Tensor, Batch)):
+        run.note("dropped-move", node, node.func.attr, as_tensor(receiver).trail)
+        result = Tensor()  # where it should stand is this one finding
+    if path is not None and isinstance(result, (Moved, Tensor)):
+        run.env[path] = result
 
 
 # --- methods of tensors, modules, dicts, texts -----------------------------------------------------------------------
@@ -219,6 +218,9 @@ def _new(run: Interpreter, node: ast.Call, tensor: Value, args: Arguments) -> Va
 
 
 def _module_method(run: Interpreter, module: Module, attr: str) -> Value:
+    if attr in ("parameters", "buffers"):
+        standing = run.standing(module)
+        return Many(Tensor(standing.at, standing.dtype))
     if attr not in tables.MODULE_METHODS:
         run.env[module.site] = Standing()
     return UNKNOWN
@@ -250,7 +252,10 @@ def forward(run: Interpreter, node: ast.Call, module: Module | Moved, args: Argu
     tensors = [value for value in map(as_tensor, args.all()) if isinstance(value, Tensor) and value.batched]
     host = next((t for t in tensors if t.at == CPU), None)
     away = next((t for t in tensors if t.at in MAYBE_MPS), None)
-    if standing.at in MAYBE_MPS and host is not None:
+    own = module.cls if isinstance(module, Module) else None
+    if hasattr(own, "mro") and any(places_itself(run, info) for info in own.mro()):
+        pass  # it moves what it is given
+    elif standing.at in MAYBE_MPS and host is not None:
         run.note("devices-meet", node, "input", host.trail)
     elif standing.at == CPU and away is not None:
         run.note("devices-meet", node, "module", standing.trail)
@@ -258,7 +263,7 @@ def forward(run: Interpreter, node: ast.Call, module: Module | Moved, args: Argu
         together(run, node, tensors, "operands")
     at = standing.at or (tensors[0].at if tensors else None)
     result = Tensor(at, standing.dtype, True)
-    return result if isinstance(module, Module) and module.cls is None else Batch(result)
+    return result if isinstance(module, Module) and module.cls in (None, STATELESS) else Batch(result)
 
 
 def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
@@ -301,6 +306,9 @@ def _flat(args: Arguments) -> list[Value]:
 def _layer(run: Interpreter, node: ast.Call, short: str, args: Arguments) -> Value:
     """A layer or a loss of torch.nn. A loss has no parameters: it stands nowhere."""
     inner = [value for value in args.positional if isinstance(value, Module)]
+    if tables.STATELESS.search(short) and not args.open and not {"weight", "pos_weight"} & args.keywords.keys():
+        if not (short.endswith("Loss") and args.positional):
+            return Module(node, STATELESS)
     if tables.LOSSES.search(short):
         at: str | None = None
     elif inner:

@@ -11,7 +11,8 @@ from . import arithmetic, conditions, functions, lookups, methods, tables
 from .classes import ClassInfo, describe
 from .conditions import NO_FLAG
 from .frames import Env, Frame
-from .values import UNKNOWN, Class, Const, Function, Name
+from .guards import Fact, Guards
+from .values import UNKNOWN, Class, Const, Flag, Function, Name
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
@@ -19,15 +20,13 @@ if TYPE_CHECKING:
 
 def _if(run: Interpreter, node: ast.If) -> bool:
     flag = conditions.condition(run, node.test)
-    base, mark = run.guards, run.devices.mark()
-    left_ends, left = run.branch(node.body, run.env.copy(), conditions.holding(base, flag, node.test))
-    left_arm = mark.until(run.devices)
-    mark = run.devices.mark()
     opposite = flag.opposite()
-    otherwise = conditions.holding(base, opposite, node.test)
-    given_up = not left_ends and conditions.gives_up(run, node.body[-1])
-    if given_up:
-        otherwise = otherwise | run.refuses(node.test, opposite)
+    base, mark = run.guards, run.devices.mark()
+    guards = _going_on(run, node.test, flag, node.orelse)
+    left_ends, left = run.branch(node.body, run.env.copy(), guards)
+    left_arm = mark.until(run.devices)
+    otherwise = _going_on(run, node.test, opposite, node.body)
+    mark = run.devices.mark()
     right_ends, right = run.branch(node.orelse, run.env.copy(), otherwise)
     right_arm = mark.until(run.devices)
     if flag.when_true or flag.when_false:
@@ -38,11 +37,21 @@ def _if(run: Interpreter, node: ast.If) -> bool:
     if left_ends and right_ends:
         run.enter(run.merge(flag, left, right, right_arm.portable))
     else:
-        env, run.guards = (left, conditions.holding(base, flag, node.test)) if left_ends else (right, otherwise)
-        if left_ends and conditions.gives_up(run, node.orelse[-1]):
-            run.guards = base | run.refuses(node.test, flag)
+        env, run.guards = (left, guards) if left_ends else (right, otherwise)
         run.enter(env)
     return True
+
+
+def _going_on(run: Interpreter, test: ast.expr, flag: Flag, other: list[ast.stmt]) -> Guards:
+    """What holds in the arm for ``flag``, given what the other arm does: it may end the program, or skip a test."""
+    held = conditions.holding(run.guards, flag, test)
+    if not other:
+        return held
+    if conditions.gives_up(run, other[-1]):
+        return run.guards | run.refuses(test, flag)
+    if flag.written is False and conditions.skips(run, other[-1]):
+        return held | {Fact("past", True, test)}
+    return held
 
 
 def _assert(run: Interpreter, node: ast.Assert) -> bool:
@@ -161,7 +170,11 @@ def _assign(run: Interpreter, node: ast.Assign) -> bool:
 
 def _annotated(run: Interpreter, node: ast.AnnAssign) -> bool:
     if node.value is not None:
+        guards = run.guards
+        if run.frame.has_fields:
+            run.guards = guards | {Fact("default", True, node.value)}
         run.bind(node.target, run.eval(node.value))
+        run.guards = guards
     return True
 
 
@@ -244,12 +257,20 @@ def _def(run: Interpreter, node: ast.FunctionDef | ast.AsyncFunctionDef, info: C
     return True
 
 
+def _has_fields(node: ast.ClassDef) -> bool:
+    """True for a dataclass and its kin, whose annotated names are parameters with defaults."""
+    names = [n.func if isinstance(n, ast.Call) else n for n in (*node.decorator_list, *node.bases)]
+    texts = {n.attr if isinstance(n, ast.Attribute) else getattr(n, "id", "") for n in names}
+    return bool(texts & {"dataclass", "define", "frozen", "attrs", "NamedTuple", "BaseModel", "BaseSettings"})
+
+
 def _class(run: Interpreter, node: ast.ClassDef) -> bool:
     guards = run.guards
     run.guards = guards | conditions.decorator_guards(run, node.decorator_list)
     info = describe(run, node, tuple(run.eval(base) for base in node.bases))
     kept = run.env, run.frame
     run.env, run.frame = {}, Frame((run.env, *run.frame.outer), run.frame.info)
+    run.frame.has_fields = _has_fields(node)
     for statement in node.body:
         if isinstance(statement, FUNCTIONS):
             _def(run, statement, info)

@@ -152,6 +152,13 @@ OTHER_DTYPE = frozenset(
 REDUCTIONS = frozenset({"sum", "mean", "prod", "norm", "dot", "squeeze", "std", "var", "logsumexp", "max", "min", "trapz"})
 TENSOR_ATTRIBUTES = frozenset({"T", "mT", "H", "data", "grad", "real", "imag"})
 
+# Layers that hold no tensors, so that a move leaves them as they are; losses too, unless they are given weights.
+STATELESS = re.compile(
+    r"(?:Loss|ReLU6?|ELU|SELU|CELU|GELU|SiLU|Mish|Sigmoid|Tanh|Softmax|Softmax2d|LogSoftmax|Softplus|Identity|Dropout|"
+    r"Dropout[123]d|Flatten|Unflatten|Upsample|PixelShuffle|(?:Max|Avg|AdaptiveAvg|AdaptiveMax)Pool[123]d|ZeroPad2d|"
+    r"ReflectionPad[123]d|ReplicationPad[123]d|CosineSimilarity|PairwiseDistance|Hardswish|Hardtanh|Fold|Unfold)$"
+)
+
 # Functions of torch.nn.functional keep device and dtype; losses take tensors that must stand together.
 LOSSES = re.compile(r"(?:Loss|_loss|cross_entropy|binary_cross_entropy|binary_cross_entropy_with_logits|nll_loss|kl_div)$")
 
@@ -180,8 +187,9 @@ NUMPY = {
         "float64": "linspace logspace geomspace zeros ones empty eye identity loadtxt genfromtxt hanning hamming "
                    "blackman bartlett kaiser random.rand random.randn random.random random.random_sample "
                    "random.uniform random.normal random.standard_normal random.beta random.gamma random.exponential "
-                   "random.poisson_ random.laplace random.dirichlet random.multivariate_normal random.ranf",
-        "int64": "random.randint argsort argmax argmin where_ nonzero random.permutation_ bincount searchsorted digitize",
+                   "random.poisson_ random.laplace random.dirichlet random.multivariate_normal random.ranf random.rayleigh random.lognormal random.gumbel "
+                   "random.triangular random.weibull random.chisquare random.f random.t",
+        "int64": "random.randint random.integers argsort argmax argmin where_ nonzero random.permutation_ bincount searchsorted digitize",
         "data": "array asarray asanyarray ascontiguousarray asfortranarray full",
         "range": "arange",
         "same": "zeros_like ones_like empty_like full_like abs absolute add subtract multiply maximum minimum clip "
@@ -194,8 +202,6 @@ NUMPY = {
     }.items()
     for name in names.split()
 }
-GENERATOR_METHODS = {"random": "float64", "normal": "float64", "standard_normal": "float64", "uniform": "float64",
-                     "integers": "int64", "beta": "float64", "exponential": "float64"}
 ARRAY_METHODS = frozenset(
     "reshape transpose copy flatten ravel squeeze sum max min clip repeat swapaxes cumsum prod round take view "
     "to_numpy item".split()
