@@ -66,9 +66,9 @@ class CudaTensorType(Rule):
     expect = Raises(TypeError, "Tensor not available. Torch not compiled with CUDA enabled.", same_on_linux=True)
 
     def check(self, call: ast.Call, facts: Facts) -> Iterator[Finding]:
-        if facts.guarded(call):
-            return
         name = facts.name(call.func)
+        if facts.guarded(call, RuntimeError if name is None else TypeError):
+            return
         if name in _TYPES:
             yield self._refused(call.func, name, f"torch.tensor(..., dtype={_TYPES[name]}, device=device)", facts)
             return

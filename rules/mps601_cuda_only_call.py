@@ -107,7 +107,7 @@ class CudaOnlyCall(Rule):
         name = facts.name(call.func) or ""
         if name in ENTERED and not _is_entered(call, facts):
             return
-        if _asks_nothing(call, name, facts) or facts.guarded(call):
+        if _asks_nothing(call, name, facts) or facts.guarded(call, {**CALLED, **ENTERED}[name].type):
             return
         message = f"{name.removeprefix('torch.')}() needs CUDA; {_INSTEAD.get(name, _GUARD)}"
         yield self.finding(facts.source.token(call.func), message)

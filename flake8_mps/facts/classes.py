@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .interpreter import Interpreter
 
 _WRITE = re.compile(r"\bself\.(\w+)(?:\s*:[^=\n]+)?\s*=(?!=)|\bself\.(\w+)\.(?:to|cuda|cpu|double|half|float)\(")
-_MODULE_BASES = re.compile(r"(?:^|\.)(?:\w*Module|PreTrainedModel|ModelMixin|Sequential|ModuleList)$")
+_MODULE_BASES = re.compile(r"^torch\.nn\.|(?:^|\.)(?:\w*Module|\w*PreTrainedModel|ModelMixin)$")
 
 
 @dataclass(eq=False)

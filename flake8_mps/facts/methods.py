@@ -11,7 +11,7 @@ from .devices import Use
 from .guards import Fact, has
 from .names import dotted
 from .values import (
-    CPU, CPU_DEVICE, GPU, OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Function, Items, Many, Module, Moved, Name,
+    CPU, CPU_DEVICE, GPU, OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Function, Instance, Items, Many, Module, Moved, Name,
     Namespace, Standing, Table, Tensor, Value, standing_on,
 )
 
@@ -164,7 +164,7 @@ def move(run: Interpreter, node: ast.Call, receiver: Value, at: str | None, dtyp
         if dtype == "float64" and receiver.at in MAYBE_MPS:
             run.note("float64-requested", transfer.requested(node) or node.func, "", receiver.trail)
         return Moved(at or receiver.at, receiver.trail)
-    if isinstance(receiver, (Array, Const, Device)):
+    if isinstance(receiver, (Array, Const, Device, Instance)):
         return receiver if not cast else UNKNOWN
     return Moved(at) if at is not None else UNKNOWN
 

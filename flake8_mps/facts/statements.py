@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def _if(run: Interpreter, node: ast.If) -> bool:
     flag = conditions.condition(run, node.test)
     opposite = flag.opposite()
-    base, mark = run.guards, run.devices.mark()
+    mark = run.devices.mark()
     guards = _going_on(run, node.test, flag, node.orelse)
     left_ends, left = run.branch(node.body, run.env.copy(), guards)
     left_arm = mark.until(run.devices)
@@ -276,7 +276,7 @@ def _class(run: Interpreter, node: ast.ClassDef) -> bool:
             _def(run, statement, info)
         else:
             run.block([statement])
-    info.attributes.update(run.env)
+    info.attributes.update((name, value) for name, value in run.env.items() if name not in info.methods)
     (run.env, run.frame), run.guards = kept, guards
     run.env[node.name] = Class(info)
     return True
