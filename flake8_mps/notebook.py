@@ -87,11 +87,15 @@ def _dig(document: Any, *keys: str) -> Any:
 
 
 def _code_cells(document: Any, path: str) -> Iterator[tuple[int, str]]:
-    """The number and text of each code cell, in nbformat 4 and in 3, which has worksheets and says input for source."""
+    """The number (among code cells, as nbqa counts) and text of each code cell.
+
+    In nbformat 4 and in 3, which has worksheets and says input for source.
+    """
     try:
         sheets = document.get("worksheets", [document])
-        for number, cell in enumerate((cell for sheet in sheets for cell in sheet["cells"]), 1):
-            if cell["cell_type"] == "code" and _language(cell) == "python":
+        cells = (cell for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] == "code")
+        for number, cell in enumerate(cells, 1):
+            if _language(cell) == "python":
                 text = cell["source"] if "source" in cell else cell["input"]
                 yield number, universal_newlines("".join(text))
     except (AttributeError, KeyError, TypeError):

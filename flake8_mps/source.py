@@ -44,7 +44,7 @@ class Unreadable(Exception):
 
 
 class Origin(NamedTuple):
-    """Where a line of a notebook's module comes from: the cell, counted from 1 among all cells, and the line in it."""
+    """Where a line of a notebook's module comes from: the cell, counted from 1 among code cells, and the line in it."""
 
     cell: int
     line: int
