@@ -11,7 +11,7 @@ import pkgutil
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .finding import Finding, Severity, Span, Step, World
@@ -75,20 +75,19 @@ class Mark:
     code: str
 
 
-@dataclass(frozen=True)
 class Example:
     """A complete small program. Under a line, ``^^^^ MPS201`` marks the exact token to be reported.
 
     A line that ends in ``# raises`` is where the exception shows, when that is not the first marked line.
     """
 
-    text: str
-    given: checkpoint | None = None
-    expect: Expectation | None = None
-    source: str = field(init=False)
-    marks: tuple[Mark, ...] = field(init=False)
+    def __init__(self, text: str, given: checkpoint | None = None, expect: Expectation | None = None) -> None:
+        self.text = text
+        self.given = given
+        self.expect = expect
 
-    def __post_init__(self) -> None:
+    @functools.cached_property
+    def _parsed(self) -> tuple[str, tuple[Mark, ...]]:
         lines: list[str] = []
         marks: list[Mark] = []
         for line in textwrap.dedent(self.text).strip("\n").split("\n"):
@@ -96,8 +95,17 @@ class Example:
                 marks.append(Mark(len(lines), match.start(1), len(match[1]), match[2]))
             else:
                 lines.append(line)
-        object.__setattr__(self, "source", "\n".join(lines).rstrip() + "\n")
-        object.__setattr__(self, "marks", tuple(marks))
+        return "\n".join(lines).rstrip() + "\n", tuple(marks)
+
+    @property
+    def source(self) -> str:
+        """The program, without the marks."""
+        return self._parsed[0]
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """The tokens to be reported, in order."""
+        return self._parsed[1]
 
     @property
     def raising_line(self) -> int | None:

@@ -6,11 +6,11 @@ A shape never reports. It names the nodes that are worth deciding, and so the fu
 from __future__ import annotations
 
 import ast
-import functools
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from .source import Source
@@ -106,7 +106,7 @@ class Hits:
     def __init__(self, source: Source, patterns: Iterable[re.Pattern[str]]) -> None:
         self.units = units_of(source.tree)
         self._starts = [unit.start for unit in self.units]
-        self._line_offsets = _offsets(source.text)
+        self._line_offsets = [0, *accumulate(len(line) + 1 for line in source.lines)][:-1]
         self.kept: set[int] = set()
         self.aliases: frozenset[str] = frozenset()
         for pattern in patterns:
@@ -136,14 +136,6 @@ class Hits:
             match = pattern.search(text, self._line_offsets[end])
 
 
-def _offsets(text: str) -> list[int]:
-    offsets, position = [0], text.find("\n")
-    while position >= 0:
-        offsets.append(position + 1)
-        position = text.find("\n", position + 1)
-    return offsets
-
-
 # --- the search ------------------------------------------------------------------------------------------------------
 
 
@@ -153,6 +145,8 @@ class Search:
     def __init__(self, where: Where) -> None:
         self.where = where
         self.patterns = tuple(_patterns(where))
+        self._called = {name.rpartition(".")[2] for name in where.calls} | where.methods
+        self._referred = {name.rpartition(".")[2] for name in where.attributes}
         self._last = tuple({n.rpartition(".")[2] for n in where.calls | where.attributes} | where.methods | {"cuda"})
 
     def passes(self, text: str) -> bool:
@@ -177,7 +171,7 @@ class Search:
         text = _masked(source.for_search, hits)
         root = SgRoot(text, "python").root()
         wanted: dict[tuple, ast.AST | None] = {}
-        for match in root.find_all(_config(self.where, hits.aliases)):
+        for match in root.find_all(self._config(text, hits.aliases)):
             span = match.range()
             start, end = span.start, span.end
             stars = _leading_stars(source, start.line, start.column)
@@ -191,6 +185,25 @@ class Search:
         if missing:
             raise LookupError(f"no {missing[0][0].__name__} at line {missing[0][1]}, byte {missing[0][2]}")
         return [node for node in wanted.values() if node is not None]
+
+
+    def _config(self, text: str, aliases: frozenset[str]) -> dict[str, Any]:
+        """The shapes whose names the text holds, as one ast-grep rule.
+
+        A name is looked for at the end of a call's function, so that parentheses and line breaks inside it do not
+        matter. Names that are not there are left out, for building the rule costs more than most searches with it.
+        """
+        called = sorted({name for name in self._called if name in text} | aliases)
+        referred = sorted(name for name in self._referred if name in text)
+        keywords = sorted(name for name in self.where.keywords if name in text)
+        shapes: list[dict[str, Any]] = []
+        if called:
+            shapes.append({"kind": "call", "has": {"field": "function", "regex": _tail(called)}})
+        if referred:
+            shapes.append({"kind": "attribute", "regex": _tail(referred)})
+        if keywords:
+            shapes.append({"kind": "keyword_argument", "has": {"field": "name", "regex": f"^({'|'.join(keywords)})$"}})
+        return {"rule": {"any": shapes}}
 
 
 _NODES = {"call": ast.Call, "attribute": ast.Attribute, "keyword_argument": ast.keyword}
@@ -207,23 +220,8 @@ def _patterns(where: Where) -> Iterator[re.Pattern[str]]:
     yield from (re.compile(rf"{name}\b") for name in sorted(where.imports))
 
 
-@functools.lru_cache(maxsize=64)
-def _config(where: Where, aliases: frozenset[str]) -> dict[str, Any]:
-    """All shapes as one ast-grep rule. A name is looked for at the end of a call's function, so that parentheses and
-    line breaks inside it do not matter."""
-    last = {name.rpartition(".")[2] for name in where.calls} | where.methods | aliases
-    shapes: list[dict[str, Any]] = []
-    if last:
-        shapes.append({"kind": "call", "has": {"field": "function", "regex": _tail(last)}})
-    if where.attributes:
-        shapes.append({"kind": "attribute", "regex": _tail({n.rpartition(".")[2] for n in where.attributes})})
-    if where.keywords:
-        shapes.append({"kind": "keyword_argument", "has": {"field": "name", "regex": f"^({'|'.join(sorted(where.keywords))})$"}})
-    return {"rule": {"any": shapes}}
-
-
 def _tail(words: Iterable[str]) -> str:
-    return rf"(^|[^\w])({'|'.join(sorted(words))})[\s)]*$"
+    return rf"(?:^|[^A-Za-z0-9_])(?:{'|'.join(words)})[ \t\r\n)]*$"
 
 
 def _masked(text: str, hits: Hits) -> str:

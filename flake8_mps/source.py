@@ -126,7 +126,11 @@ class Source:
 
     def text_of(self, node: ast.AST) -> str:
         """The source of a node on one line, cut short where it is long."""
-        text = " ".join((ast.get_source_segment(self.text, node) or "").split())
+        span = self.span(node)
+        lines = self.lines[span.line - 1 : span.end_line]
+        lines[-1] = lines[-1][: span.end_column]
+        lines[0] = lines[0][span.column :]
+        text = " ".join(" ".join(lines).split())
         return text if len(text) <= 30 else text[:27] + "..."
 
     def attribute(self, node: ast.Attribute) -> Span:

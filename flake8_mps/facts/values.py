@@ -24,15 +24,18 @@ class Place(NamedTuple):
     guards: Guards = NOTHING
 
 
+# Values are never changed; they are not frozen only because that triples what it costs to make one.
+value = dataclass(unsafe_hash=True, repr=False)
+
+
 class Value:
     """Anything an expression can evaluate to."""
 
-    __slots__ = ()
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, vars(self).values()))})"
 
 
 class _Unknown(Value):
-    __slots__ = ()
-
     def __repr__(self) -> str:
         return "UNKNOWN"
 
@@ -40,21 +43,21 @@ class _Unknown(Value):
 UNKNOWN = _Unknown()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Name(Value):
     """Something imported or built in, by its canonical dotted name: ``torch.cuda.is_available``."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Const(Value):
     """A number, text, bool or None written in the source."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Device(Value):
     """A device, or the text of one: every place it can be."""
 
@@ -65,14 +68,14 @@ class Device(Value):
         return frozenset(place.kind for place in self.places)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Dtype(Value):
     """A torch or NumPy dtype: ``float64``."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Flag(Value):
     """A condition: what it says of the machine when it holds and when it does not, and whether it holds in each world."""
 
@@ -85,7 +88,7 @@ class Flag(Value):
         return Flag(self.when_false, self.when_true, _opposite(self.ported), _opposite(self.written))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tensor(Value):
     """A torch tensor. ``batched``: certainly not 0-dimensional. ``host_data``: its dtype was NumPy's or Python's choice."""
 
@@ -96,7 +99,7 @@ class Tensor(Value):
     trail: tuple[Step, ...] = field(default=(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Array(Value):
     """A NumPy array or scalar, or a pandas object, always on the CPU."""
 
@@ -104,7 +107,7 @@ class Array(Value):
     trail: tuple[Step, ...] = field(default=(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Module(Value):
     """A torch module by the place that made it; where it stands is in the store, for it moves in place."""
 
@@ -112,7 +115,7 @@ class Module(Value):
     cls: Any = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Standing(Value):
     """Where a module stands now, and its floating dtype. Without parameters a module stands nowhere (at=None)."""
 
@@ -121,7 +124,7 @@ class Standing(Value):
     trail: tuple[Step, ...] = field(default=(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Moved(Value):
     """A tensor or a module (the file does not say which) that was moved."""
 
@@ -129,64 +132,58 @@ class Moved(Value):
     trail: tuple[Step, ...] = field(default=(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Items(Value):
     """A tuple or list of known length."""
 
     items: tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Many(Value):
     """Any number of values alike: a list being filled, a DataLoader, a generator."""
 
     each: Value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Batch(Value):
     """What a DataLoader gives: a tensor, or tuples and dicts of them."""
 
     each: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Table(Value):
-    """A dict with constant keys."""
+    """A dict with constant keys, itself and no other."""
 
     items: dict[Any, Value]
 
-    def __hash__(self) -> int:
-        return hash(tuple(self.items))
 
-
-@dataclass(frozen=True)
+@value
 class Function(Value):
     """A function of this file, with the variables around it and, for a method, the object."""
 
     node: Any
-    around: dict[str, Value] | None = field(default=None, compare=False, repr=False)
+    around: dict[str, Value] | None = field(default=None, compare=False)
     owner: Value | None = None
 
-    def __hash__(self) -> int:
-        return id(self.node)
 
-
-@dataclass(frozen=True, slots=True)
+@value
 class Class(Value):
     """A class of this file; ``info`` is a ``classes.ClassInfo``."""
 
     info: Any
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Instance(Value):
     """An object of a class of this file that is no torch module."""
 
     info: Any
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Namespace(Value):
     """What ``parse_args()`` returns."""
 
