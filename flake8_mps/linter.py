@@ -80,6 +80,7 @@ def passes(text: str) -> bool:
 def search() -> Search:
     """The one search for all that any rule wants to see; conflicts bring the shapes that can begin them."""
     from .facts.events import TRIGGERS
+    from .facts.tables import SAME_AS
     from .rule import load_rules
     from .shapes import Search, Where
 
@@ -88,7 +89,7 @@ def search() -> Search:
         where |= rule.where
         for kind in rule.where.conflicts:
             where |= TRIGGERS[kind]
-    return Search(where)
+    return Search(where, SAME_AS)
 
 
 def _findings(source: Source, statistics: Statistics) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -81,36 +81,48 @@ class Unit(NamedTuple):
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def units_of(tree: ast.Module) -> list[Unit]:
-    """The units of a file in order; classes are opened, functions are not."""
-    return list(_units(tree.body))
-
-
-def _units(body: Iterable[ast.stmt]) -> Iterator[Unit]:
+def units_of(body: Iterable[ast.stmt]) -> list[Unit]:
+    """The units of a body in order; classes are opened, functions are not."""
+    units: list[Unit] = []
     for node in body:
+        start = node.lineno
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)) and node.decorator_list:
+            start = min(start, node.decorator_list[0].lineno)
         if isinstance(node, ast.ClassDef):
-            yield Unit(_first_line(node), max(node.lineno, _first_line(node.body[0]) - 1), node)
-            yield from _units(node.body)
+            inside = units_of(node.body)
+            units.append(Unit(start, max(node.lineno, inside[0].start - 1), node))
+            units += inside
         else:
-            yield Unit(_first_line(node), node.end_lineno or node.lineno, node)
+            units.append(Unit(start, node.end_lineno or node.lineno, node))
+    return units
 
 
-def _first_line(node: ast.stmt) -> int:
-    decorators = getattr(node, "decorator_list", ())
-    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
+class Word:
+    """A word of some rule: a text that is quick to find, and the form it has to have there."""
+
+    def __init__(self, text: str, form: str) -> None:
+        self.text = text
+        self.form = re.compile(form).match if form != text else None
+
+    def find(self, text: str, start: int = 0) -> int:
+        """Where the word is, from ``start`` on; -1 where it is not."""
+        position = text.find(self.text, start)
+        while position >= 0 and self.form is not None and not self.form(text, position):
+            position = text.find(self.text, position + 1)
+        return position
 
 
 class Hits:
     """The units of a file that hold a word of some rule."""
 
-    def __init__(self, source: Source, patterns: Iterable[re.Pattern[str]]) -> None:
-        self.units = units_of(source.tree)
+    def __init__(self, source: Source, words: Iterable[Word]) -> None:
+        self.units = units_of(source.tree.body)
         self._starts = [unit.start for unit in self.units]
-        self._line_offsets = [0, *accumulate(len(line) + 1 for line in source.lines)][:-1]
+        self._line_offsets = [0, *accumulate(map((1).__add__, map(len, source.lines)))][:-1]
         self.kept: set[int] = set()
         self.aliases: frozenset[str] = frozenset()
-        for pattern in patterns:
-            self.mark(source.text, pattern)
+        for word in words:
+            self.mark(source.text, word)
 
     def kept_lines(self, source: Source) -> Iterator[str]:
         for index in sorted(self.kept):
@@ -121,11 +133,11 @@ class Hits:
         """The index of the unit that holds a line; -1 above the first."""
         return bisect_right(self._starts, line) - 1
 
-    def mark(self, text: str, pattern: re.Pattern[str]) -> None:
-        """Keeps the units with a match, and those that share a line with it, going on behind each."""
-        match = pattern.search(text)
-        while match:
-            line = end = bisect_right(self._line_offsets, match.start())
+    def mark(self, text: str, word: Word) -> None:
+        """Keeps the units that hold a word, and those that share a line with it, going on behind each."""
+        position = word.find(text)
+        while position >= 0:
+            line = end = bisect_right(self._line_offsets, position)
             index = self.unit_at(line)
             while index >= 0 and self.units[index].end >= line:
                 self.kept.add(index)
@@ -133,32 +145,34 @@ class Hits:
                 index -= 1
             if end >= len(self._line_offsets):
                 return
-            match = pattern.search(text, self._line_offsets[end])
+            position = word.find(text, self._line_offsets[end])
 
 
 # --- the search ------------------------------------------------------------------------------------------------------
 
 
 class Search:
-    """The ``where`` of all rules as word patterns and as one ast-grep rule."""
+    """The ``where`` of all rules as words and as one ast-grep rule."""
 
-    def __init__(self, where: Where) -> None:
-        self.where = where
-        self.patterns = tuple(_patterns(where))
+    def __init__(self, where: Where, same_as: Mapping[str, str] | None = None) -> None:
+        """``same_as`` gives the canonical name for other spellings of it."""
+        others = {other for other, name in (same_as or {}).items() if name in where.calls}
+        self.where = where = where | calls(*others)
+        self.words = tuple(_words(where))
         self._called = {name.rpartition(".")[2] for name in where.calls} | where.methods
         self._referred = {name.rpartition(".")[2] for name in where.attributes}
         self._last = tuple({n.rpartition(".")[2] for n in where.calls | where.attributes} | where.methods | {"cuda"})
 
     def passes(self, text: str) -> bool:
         """The word gate: False when no rule can have anything to say of a text."""
-        return any(pattern.search(text) for pattern in self.patterns)
+        return any(word.find(text) >= 0 for word in self.words)
 
     def hits(self, source: Source) -> Hits:
         """The units that hold a word, or one of this file's names for a canonical name."""
-        hits = Hits(source, self.patterns)
+        hits = Hits(source, self.words)
         hits.aliases = _aliases(source.text, hits.kept_lines(source), self._last)
         for alias in sorted(hits.aliases):
-            hits.mark(source.text, re.compile(rf"\b{re.escape(alias)}\b"))
+            hits.mark(source.text, Word(alias, rf"(?<!\w){alias}\b"))
         return hits
 
     def candidates(self, source: Source, hits: Hits) -> list[ast.AST]:
@@ -209,15 +223,19 @@ class Search:
 _NODES = {"call": ast.Call, "attribute": ast.Attribute, "keyword_argument": ast.keyword}
 
 
-def _patterns(where: Where) -> Iterator[re.Pattern[str]]:
-    """One pattern a word, each with a literal at its front, for that is what ``re`` finds fast."""
-    words = {"cuda" if "cuda" in name.split(".") else name.rpartition(".")[2] for name in where.calls | where.attributes}
-    yield from (re.compile(rf"{word}[\s)]*\(") for word in sorted(words - {"cuda"}))
-    if "cuda" in words or "cuda" in where.methods:
-        yield re.compile("cuda")
-    yield from (re.compile(rf"\.{name}\b") for name in sorted(where.methods - {"cuda"}))
-    yield from (re.compile(rf"{name}\s*=(?!=)") for name in sorted(where.keywords))
-    yield from (re.compile(rf"{name}\b") for name in sorted(where.imports))
+def _words(where: Where) -> Iterator[Word]:
+    """One word for each name, but one for all of CUDA's."""
+    parts = [name.split(".") for name in sorted(where.calls | where.attributes)]
+    if "cuda" in where.methods or any("cuda" in names for names in parts):
+        yield Word("cuda", "cuda")
+    for name in dict.fromkeys(names[-1] for names in parts if "cuda" not in names):
+        yield Word(name, rf"{name}[\s)]*\(")
+    for name in sorted(where.methods - {"cuda"}):
+        yield Word(f".{name}", rf"\.{name}\b")
+    for name in sorted(where.keywords):
+        yield Word(name, rf"{name}\s*=(?!=)")
+    for name in sorted(where.imports):
+        yield Word(name, rf"{name}\b")
 
 
 def _tail(words: Iterable[str]) -> str:

@@ -16,9 +16,6 @@ from .values import UNKNOWN, Name, Value
 __all__ = ["Event", "Facts"]
 
 
-_TELLING = ("torch", "np.", "numpy", "nn.", "Loader", "cuda")
-
-
 class Facts:
     """The facts of one file. Only functions in units that hold a candidate are run, and those that they call."""
 
@@ -27,17 +24,12 @@ class Facts:
         self._hits = hits
         wanted = {hits.unit_at(node.lineno) for node in candidates}  # type: ignore[attr-defined]
         wanted |= {index for index in hits.kept if "cuda" in self._text(index)}
-        self._run = Interpreter(source, self._worth_running)
+        self._run = Interpreter(source)
         self._run.run(lambda node: self._unit(node) in wanted)
         self.interpreted = len(self._run.ran)
 
     def _unit(self, node: ast.AST) -> int:
         return self._hits.unit_at(node.lineno)  # type: ignore[attr-defined]
-
-    def _worth_running(self, node: ast.AST) -> bool:
-        """Whether a function called on the way can tell anything of devices or dtypes."""
-        index = self._unit(node)
-        return index in self._hits.kept or any(word in self._text(index) for word in _TELLING)
 
     def _text(self, index: int) -> str:
         unit = self._hits.units[index]

@@ -29,7 +29,7 @@ def operate(run: Interpreter, node: ast.AST, operator: ast.operator, left: Value
         trail = next((v.trail for v in (left, right) if isinstance(v, Array) and v.dtype == dtype and v.trail), ())
         if dtype == "float64" and not trail:
             trail = (Step(node.lineno, "float64 from arithmetic on integers"),)  # type: ignore[attr-defined]
-        return Array(dtype, trail)
+        return Array(dtype, trail, any(isinstance(value, Array) and value.shaped for value in (left, right)))
     return UNKNOWN
 
 
@@ -42,8 +42,11 @@ def _tensors(run: Interpreter, node: ast.AST, operator: ast.operator, left: Valu
     tensors = [value for value in (left, right) if isinstance(value, Tensor)]
     if len(tensors) == 1:
         tensor, other = tensors[0], right if tensors[0] is left else left
-        if isinstance(other, (Array, Moved)):
+        if isinstance(other, Moved):
             return UNKNOWN
+        if isinstance(other, Array):  # an array of dimensions takes part in promotion, a scalar does not
+            wide = other.dtype == "float64" and other.shaped and tensor is left
+            return Tensor(tensor.at, "float64", True, True, other.trail) if wide else Tensor(tensor.at)
         known = tensor.dtype if isinstance(other, Const) and tensor.dtype in _FLOATS else None
         return Tensor(tensor.at, known or (tensor.dtype if tensor.dtype == "float64" else None), tensor.batched,
                       tensor.host_data, tensor.trail)
@@ -56,6 +59,13 @@ def together(run: Interpreter, node: ast.AST, tensors: list[Tensor], how: str) -
     host = next((t for t in tensors if t.at == CPU and t.batched), None)
     if host is not None and any(t.at in MAYBE_MPS for t in tensors):
         run.note("devices-meet", node, how, host.trail)
+
+
+def in_place(run: Interpreter, node: ast.AST, held: Value, given: Value) -> None:
+    """``total += loss``: a tensor that is written to is excused by no lack of dimensions."""
+    held, given = as_tensor(held), as_tensor(given)
+    if isinstance(held, Tensor) and isinstance(given, Tensor) and held.at == CPU and given.at in MAYBE_MPS:
+        run.note("devices-meet", node, "operands", held.trail)
 
 
 def result_of(tensors: list[Tensor]) -> Tensor:

@@ -50,13 +50,16 @@ def call(run: Interpreter, node: ast.Call) -> Value:
             run.values[function] = callee
     else:
         receiver, callee = None, run.eval(function)
-    run.guards_at[node] = run.guards & run.guards_at.get(node, run.guards)
+    seen = run.guards_at.get(node)
+    run.guards_at[node] = run.guards if seen is None else seen & run.guards
     args = _arguments(run, node, callee)
     kind = type(callee)
     if kind is Name:
         result = _named(run, node, callee.name, args)
     elif kind is Function:
         result = _own_function(run, node, callee, args)
+    elif kind is Instance and (body := callee.info.method("__call__")) is not None:
+        result = functions.call_function(run, body, args.positional, args.keywords, callee.info)
     elif kind is Class:
         result = _instance(run, node, callee, args)
     elif kind is Flag and not args.positional:
@@ -98,7 +101,8 @@ def _arguments(run: Interpreter, node: ast.Call, callee: Value) -> Arguments:
         else:
             keywords[keyword.arg] = value
             run.guards_at[keyword] = run.guards
-    _device_keywords(run, node, callee, keywords)
+    if keywords:
+        _device_keywords(run, node, callee, keywords)
     return Arguments(positional, keywords, is_open)
 
 
@@ -122,14 +126,11 @@ def _device_keywords(run: Interpreter, node: ast.Call, callee: Value, keywords: 
 
 def _own_function(run: Interpreter, node: ast.Call, function: Function, args: Arguments) -> Value:
     owner = function.owner.info if isinstance(function.owner, Instance) else None
-    if not run.worth_running(function.node) and not any(map(_tells, args.all())):
-        return UNKNOWN
+    if owner is not None and isinstance(node.func, ast.Attribute):
+        module = run.values.get(node.func.value)
+        if isinstance(module, Module) and methods.places_itself(run, owner):
+            run.env[module.site] = Standing()
     return functions.call_function(run, function, args.positional, args.keywords, owner)
-
-
-def _tells(value: Value) -> bool:
-    """True for an argument that a function can do right or wrong with."""
-    return isinstance(value, (Device, Module, Moved, Tensor, Flag))
 
 
 def _instance(run: Interpreter, node: ast.Call, cls: Class, args: Arguments) -> Value:
@@ -170,8 +171,9 @@ def _unknown(run: Interpreter, node: ast.Call, args: Arguments) -> Value:
             run.devices.chosen(run, value, node)
     if text not in tables.LEAVES_MODULES and not text.startswith(tables.LEAVES_MODULES_PREFIXES):
         for value in args.all():
-            for module in functions.modules_in(value):
-                run.env[module.site] = Standing()
+            if type(value) in (Module, Items):
+                for module in functions.modules_in(value):
+                    run.env[module.site] = Standing()
     return UNKNOWN
 
 
@@ -201,7 +203,7 @@ def _getattr(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Va
     holder, attr = args.get(0, "object"), node.args[1] if len(node.args) > 1 else None
     text = attr.value if isinstance(attr, ast.Constant) and isinstance(attr.value, str) else None
     if not isinstance(holder, Name) or text is None:
-        return OUTSIDE_DEVICE if text and tables.DEVICE_NAME.search(text) else UNKNOWN
+        return methods.with_default(run, node, text or "", args.get(2, "default"))
     full = f"{holder.name}.{text}"
     flag = asks(full, node)
     if flag is not None and "mps" in full:
@@ -241,13 +243,8 @@ def _generator(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> 
 
 def _environment(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
     """``os.environ.get("DEVICE", "cuda")``: the user's, with a default."""
-    default = args.get(1, "default")
     text = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else ""
-    if isinstance(default, Device):
-        extra = frozenset({Fact("default", True, node)})
-        run.devices.used(run, default, node, "named", extra)
-        return Device(frozenset(p._replace(guards=p.guards | extra) for p in default.places) | OUTSIDE_DEVICE.places)
-    return OUTSIDE_DEVICE if tables.DEVICE_NAME.search(str(text)) else UNKNOWN
+    return methods.with_default(run, node, str(text), args.get(1, "default"))
 
 
 CALLS: dict[str, Callable[[Interpreter, ast.Call, str, Arguments], Value]] = {

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..shapes import FUNCTIONS
-from .values import UNKNOWN, Class, Function, Name, Value
+from .values import UNKNOWN, Class, Function, Module, Moved, Name, Value
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
 
-_WRITE = re.compile(r"\bself\.(\w+)(?:\s*:[^=\n]+)?\s*=(?!=)|\bself\.(\w+)\.(?:to|cuda|cpu|double|half|float)\(")
+_WRITTEN = re.compile(r"\bself\.(\w+)(?:\s*:[^=\n]+)?\s*=(?!=)")
+_MOVED = re.compile(r"\bself\.(\w+)\.(?:to|cuda|cpu|double|half|float)\(")
 _MODULE_BASES = re.compile(r"^torch\.nn\.|(?:^|\.)(?:\w*Module|\w*PreTrainedModel|ModelMixin)$")
 
 
@@ -28,7 +29,8 @@ class ClassInfo:
     attributes: dict[str, Value] = field(default_factory=dict)
     store: dict[ast.AST, Value] = field(default_factory=dict)
     initialised: bool = False
-    rewritten: frozenset[str] = frozenset()
+    rewritten: frozenset[str] = frozenset()  # attributes that methods other than __init__ assign
+    moved: frozenset[str] = frozenset()  # and those that they move, in place if they are modules
 
     def mro(self) -> list[ClassInfo]:
         """This class and its bases in the same file, nearest first; a class that inherits itself ends there."""
@@ -66,7 +68,9 @@ class ClassInfo:
                 return UNKNOWN
         for info in self.mro():
             if name in info.attributes:
-                return info.attributes[name]
+                value = info.attributes[name]
+                in_place = isinstance(value, (Module, Moved)) and any(name in base.moved for base in self.mro())
+                return UNKNOWN if in_place else value
         return UNKNOWN
 
 
@@ -74,12 +78,14 @@ def describe(run: Interpreter, node: ast.ClassDef, bases: tuple[Value, ...]) -> 
     """The class of a definition. Attributes that methods other than ``__init__`` write are found by their text."""
     info = ClassInfo(node, bases, run.around())
     rewritten: set[str] = set()
+    moved: set[str] = set()
     for statement in node.body:
         if isinstance(statement, FUNCTIONS):
             info.methods[statement.name] = statement
             if statement.name != "__init__":
                 text = "\n".join(run.source.lines[statement.lineno - 1 : statement.end_lineno])
                 if "self." in text:
-                    rewritten.update(a or b for a, b in _WRITE.findall(text))
-    info.rewritten = frozenset(rewritten)
+                    rewritten.update(_WRITTEN.findall(text))
+                    moved.update(_MOVED.findall(text))
+    info.rewritten, info.moved = frozenset(rewritten), frozenset(moved)
     return info

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import tables
 from .guards import AS_WRITTEN, NOTHING, ONCE_PORTED, Fact, Guards, common, contradicts
+from .names import last_name, question
 from .values import UNKNOWN, Const, Device, Flag, Items, Name, Value, join
 
 if TYPE_CHECKING:
@@ -31,27 +32,17 @@ def flag_of(value: Value, node: ast.expr) -> Flag:
     return NO_FLAG
 
 
-def asks(name: str, node: ast.expr) -> Flag | None:
+def asks(name: str, node: ast.AST | None) -> Flag | None:
     """The flag of a question about the machine, by the name of who answers it."""
-    if name in tables.ASKS_CUDA:
-        return either("cuda", node)
-    if name in tables.ASKS_MPS:
-        return either("mps", node)
-    if name in tables.ASKS_OTHER:
-        return either("other", node)
-    last = name.rpartition(".")[2]
-    if tables.CUDA_PREDICATE.match(last):
-        return either("cuda", node)
-    return either("mps", node) if tables.MPS_PREDICATE.match(last) else None
+    kind = question(name)
+    return either(kind, node) if kind is not None else None
 
 
 def asked_by_name(name: str) -> Value:
     """An attribute or key that this file does not set, called as transformers and others call their answers."""
     if name in ("is_cuda", "is_mps", "is_cpu"):
         return either(f"{name[3:]}-device", None)
-    if tables.CUDA_PREDICATE.match(name):
-        return either("cuda", None)
-    return either("mps", None) if tables.MPS_PREDICATE.match(name) else UNKNOWN
+    return asks(name, None) or UNKNOWN
 
 
 def either(kind: str, origin: ast.AST | None) -> Flag:
@@ -108,18 +99,21 @@ def boolean(run: Interpreter, node: ast.BoolOp) -> Value:
 
 
 def _combine(left: Flag, right: Flag, is_and: bool) -> Flag:
-    truths = (_truth(left.ported, right.ported, is_and), _truth(left.written, right.written, is_and))
-    if is_and:
-        return Flag(left.when_true | right.when_true, common(left.when_false, right.when_false), *truths)
-    return Flag(common(left.when_true, right.when_true), left.when_false | right.when_false, *truths)
+    if not is_and:  # a or b is not (not a and not b)
+        return _combine(left.opposite(), right.opposite(), True).opposite()
+    truths = _both(left.ported, right.ported), _both(left.written, right.written)
+    ways = (*left.false(), *(left.when_true | way for way in right.false()))
+    return Flag(
+        left.when_true | right.when_true, common(left.when_false, right.when_false), *truths,
+        (), ways if any(ways) and len(ways) <= 4 else (),
+    )
 
 
-def _truth(left: bool | None, right: bool | None, is_and: bool) -> bool | None:
-    """``and`` or ``or`` of truths that may not be known."""
-    decisive = not is_and  # one False decides an and, one True an or
-    if decisive in (left, right):
-        return decisive
-    return None if None in (left, right) else is_and
+def _both(left: bool | None, right: bool | None) -> bool | None:
+    """``and`` of truths that may not be known: one False decides it."""
+    if left is False or right is False:
+        return False
+    return None if None in (left, right) else True
 
 
 def _devices(run: Interpreter, values: list[Value], flag: Flag | None) -> Value:
@@ -280,17 +274,13 @@ def _called(run: Interpreter, call: ast.expr | None) -> tuple[str, str]:
     if not isinstance(call, ast.Call):
         return "", ""
     value = run.eval(call.func)
-    return getattr(value, "name", "") if isinstance(value, Name) else "", _last_name(call.func)
-
-
-def _last_name(node: ast.expr | None) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    return getattr(value, "name", "") if isinstance(value, Name) else "", last_name(call.func)
 
 
 def _is_parser_error(call: ast.expr | None) -> bool:
     """``parser.error(...)`` of argparse."""
     function = call.func if isinstance(call, ast.Call) else None
-    return isinstance(function, ast.Attribute) and function.attr == "error" and "pars" in _last_name(function.value)
+    return isinstance(function, ast.Attribute) and function.attr == "error" and "pars" in last_name(function.value)
 
 
 def never_returns(run: Interpreter, call: ast.Call) -> bool:
@@ -303,7 +293,7 @@ def gives_up(run: Interpreter, last: ast.stmt) -> bool:
     """True when this last statement of a branch ends the program: a raise or an exit, but not a skipped test."""
     if isinstance(last, ast.Raise):
         raised = last.exc.func if isinstance(last.exc, ast.Call) else last.exc
-        return "Skip" not in _last_name(raised)
+        return "Skip" not in last_name(raised)
     if not isinstance(last, (ast.Expr, ast.Return)):
         return False
     return _called(run, last.value)[0] in _EXITS or _is_parser_error(last.value)

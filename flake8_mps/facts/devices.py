@@ -10,9 +10,8 @@ import ast
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import tables
 from .guards import AS_WRITTEN, NOTHING, Guards, cause, contradicts, has
-from .names import dotted
+from .names import dotted, names_device, subject
 from .values import OUTSIDE_DEVICE, OUTSIDE_PLACE, UNKNOWN, Const, Device, Flag, Place, Value
 
 if TYPE_CHECKING:
@@ -80,6 +79,7 @@ class DeviceLog:
         self.uses: dict[ast.AST, list[Use]] = {}
         self.excused: set[ast.AST] = set()
         self.alternatives: set[ast.AST] = set()  # met the CPU where paths join
+        self.narrowed: dict[ast.AST, Guards] = {}  # what holds where a literal has got past the last choice
         self.trail: list[ast.AST] = []
         self.moved: list[str] = []  # the names of what was moved to MPS
         self.portable = 0
@@ -95,14 +95,14 @@ class DeviceLog:
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
-    def literal(self, run: Interpreter, node: ast.expr, kind: str) -> Device:
-        """The device that a text names."""
+    def literal(self, run: Interpreter, node: ast.expr, kind: str, guards: Guards = NOTHING) -> Device:
+        """The device that an expression names; ``guards`` hold there beside those that hold here."""
         if kind in PORTABLE:
             self.portable += 1
         elif kind == "cuda":
             self.trail.append(node)
             run.literal_guards[node] = run.guards
-        return Device(frozenset({Place(kind, node, run.guards)}))
+        return Device(frozenset({Place(kind, node, run.guards | guards)}))
 
     def used(self, run: Interpreter, value: Value, node: ast.AST, how: str, extra: Guards = NOTHING) -> None:
         """A value is put where a device belongs."""
@@ -128,7 +128,7 @@ class DeviceLog:
     @staticmethod
     def by_name(name: str, value: Value) -> Value:
         """What nothing is known of, under the name of a device, is a device from outside."""
-        return OUTSIDE_DEVICE if value is UNKNOWN and tables.DEVICE_NAME.search(name) else value
+        return OUTSIDE_DEVICE if value is UNKNOWN and names_device(name) else value
 
     def chosen(self, run: Interpreter, value: Value, node: ast.AST) -> None:
         """A value is returned or handed on; a choice between CUDA and the CPU is one of devices whatever its name."""
@@ -139,26 +139,32 @@ class DeviceLog:
         self, run: Interpreter, name: str, value: Value, extra: Guards = NOTHING, how: str = "named"
     ) -> None:
         """A value gets a name; a device with the name of a device is meant to be one."""
-        if isinstance(value, Device) and tables.DEVICE_NAME.search(name):
+        if isinstance(value, Device) and names_device(name):
             self.used(run, value, run.source.tree, how, extra)
 
     # --- joins -------------------------------------------------------------------------------------------------------
 
     def merge(self, left: Value | None, right: Value | None, flag: Flag | None) -> Value:
-        """A device that one of two paths chose. MPS on one excuses CUDA on the other; so does a path that this file
-        does not show, if the condition asked for CUDA."""
+        """A device that one of two paths chose. MPS on one excuses CUDA on the other; so does a device that this file
+        does not show, where the condition asked for CUDA and a Mac gets that one."""
         left, right = (None if _is_none(side) else side for side in (left, right))
         if left is None or right is None:
             return left or right or UNKNOWN
         places: frozenset[Place] = frozenset()
         for side in (left, right):
             places |= side.places if isinstance(side, Device) else {OUTSIDE_PLACE}
+        shown = _certain(left) and _certain(right)
+        if flag is not None and flag.written is not None:
+            shown = _certain(left if flag.written else right)
         asks = flag is not None and (has(flag.when_true, "cuda") or has(flag.when_false, "cuda"))
         kinds = {place.kind for place in places}
-        if kinds & PORTABLE or asks and not (_certain(left) and _certain(right)):
-            self.excused.update(p.origin for p in places if p.kind == "cuda" and p.origin is not None)
-        if "cpu" in kinds:
-            self.alternatives.update(p.origin for p in places if p.kind == "cuda" and p.origin is not None)
+        cuda = [place for place in places if place.kind == "cuda" and place.origin is not None]
+        if kinds & PORTABLE or asks and not shown:
+            self.excused.update(place.origin for place in cuda)
+        for place in cuda:
+            if "cpu" in kinds:
+                self.alternatives.add(place.origin)
+            self.narrowed[place.origin] = place.guards
         return Device(places)
 
     def merge_all(self, results: Iterable[tuple[Value, Guards]]) -> Value:
@@ -180,7 +186,8 @@ class DeviceLog:
             bare = [use for use in uses if not contradicts(use.guards, AS_WRITTEN)]
             first = min(bare or uses, key=lambda use: (has(use.guards, "default"), has(use.guards, "option")))
             run.guards = first.guards
-            if not bare or has(first.guards, "option") and origin in self.alternatives:
+            asked_for = has(first.guards, "option") or has(first.guards, "default")
+            if not bare or asked_for and origin in self.alternatives:
                 asked = cause(first.guards) or origin
                 if asked not in chosen:
                     chosen.add(asked)
@@ -196,13 +203,35 @@ class DeviceLog:
 
         Where only CUDA machines come, a device that goes nowhere is no choice.
         """
-        uses = [use for use in self.uses[origin] if not contradicts(use.guards, _ELSEWHERE)]
+        later = self.narrowed.get(origin, NOTHING)
+        uses = [use._replace(guards=use.guards | later) if use.how in _SAYS_LITTLE else use for use in self.uses[origin]]
+        uses = [use for use in uses if not contradicts(use.guards, _ELSEWHERE)]
         uses = [use for use in uses if use.how not in _SAYS_LITTLE] or uses
         return [
             use
             for use in uses
             if use.how not in ("local", "made") or origin in self.alternatives or not contradicts(use.guards, AS_WRITTEN)
         ]
+
+
+def narrowed(device: Device, ways: tuple[Guards, ...], name: str) -> Device | None:
+    """The places that a device of this name can be after a condition: after ``device != "cuda" or
+    torch.cuda.is_available()``, CUDA only where it is there. None where the condition leaves no place."""
+    if not any(ways):
+        return device
+    places = {kept for way in ways for place in device.places if (kept := _after(place, way, name)) is not None}
+    return Device(frozenset(places)) if places else None
+
+
+def _after(place: Place, way: Guards, name: str) -> Place | None:
+    """A place after one way through a condition; None where it is ruled out."""
+    for fact in way:
+        kind, _, about = fact.kind.partition("-")
+        if about == "device" and subject(fact.origin) == name and place.kind != "outside":
+            if (place.kind == kind) != fact.holds:
+                return None
+    asked = frozenset(fact for fact in way if fact.kind in ("cuda", "mps", "mac", "other", "option"))
+    return place._replace(guards=place.guards | asked) if place.kind == "cuda" and asked else place
 
 
 def _certain(value: Value) -> bool:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from . import arithmetic, calls, conditions, tables
 from .conditions import asked_by_name, condition
-from .guards import AS_WRITTEN, contradicts
+from .guards import AS_WRITTEN, contradicts, has
 from .lookups import attribute_of, element
+from .names import names_device
 from .values import (
-    OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Function, Items, Many, Name, Table, Tensor, Value,
+    OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Function, Items, Many, Name, Table, Tensor, Value,
 )
 
 if TYPE_CHECKING:
@@ -53,13 +54,11 @@ def _attribute(run: Interpreter, node: ast.Attribute) -> Value:
 
 def _constant(run: Interpreter, node: ast.Constant) -> Value:
     value = node.value
-    if type(value) is str and len(value) < 16 and (match := tables.DEVICE_TEXT.match(value)):
-        return run.devices.literal(run, node, _kind(match[1]))
+    if type(value) is str and len(value) < 16:
+        kind = tables.DEVICE_KINDS.get(value.partition(":")[0])
+        if kind is not None and tables.DEVICE_TEXT.match(value):
+            return run.devices.literal(run, node, kind)
     return Const(value)
-
-
-def _kind(name: str) -> str:
-    return name if name in ("cpu", "cuda", "mps") else "other"
 
 
 def _joined(run: Interpreter, node: ast.JoinedStr) -> Value:
@@ -115,7 +114,7 @@ def _subscript(run: Interpreter, node: ast.Subscript) -> Value:
         return arithmetic.indexed(value, node.slice)
     if isinstance(value, Many):
         return value if isinstance(node.slice, ast.Slice) else value.each
-    if isinstance(key, str) and tables.DEVICE_NAME.search(key):
+    if isinstance(key, str) and names_device(key):
         return OUTSIDE_DEVICE
     return asked_by_name(key) if isinstance(key, str) else UNKNOWN
 
@@ -137,7 +136,13 @@ def _conditional(run: Interpreter, node: ast.IfExp) -> Value:
     if flag.when_true or flag.when_false:
         left_arm.excuse_if(right_arm, run.devices)
         right_arm.excuse_if(left_arm, run.devices)
+    if has(flag.when_true, "cuda") and _is_only(left, "outside") and _is_only(right, "cpu"):
+        left = run.devices.literal(run, node.body, "cuda", flag.when_true)  # what is chosen is there only with CUDA
     return run.choose(flag, left, right, right_arm.portable)
+
+
+def _is_only(value: Value, kind: str) -> bool:
+    return isinstance(value, Device) and value.kinds == {kind}
 
 
 def _walrus(run: Interpreter, node: ast.NamedExpr) -> Value:

@@ -10,6 +10,7 @@ from . import tables
 from .classes import ClassInfo
 from .frames import Env, Frame
 from .guards import NOTHING, ONCE_PORTED, Fact, Guards, contradicts
+from .names import last_name, names_device
 from .values import (
     OUTSIDE_DEVICE, UNKNOWN, Const, Device, Function, Instance, Items, Module, Standing, Tensor, Value, join,
 )
@@ -166,7 +167,7 @@ def _unfilled(run: Interpreter, parameter: ast.arg, default: ast.expr | None, ca
         return value
     if isinstance(value, Device):
         return Device(value.places | OUTSIDE_DEVICE.places)
-    if tables.DEVICE_NAME.search(parameter.arg):
+    if names_device(parameter.arg):
         return OUTSIDE_DEVICE
     annotation = parameter.annotation
     name = annotation.attr if isinstance(annotation, ast.Attribute) else getattr(annotation, "id", "")
@@ -178,6 +179,8 @@ def _unfilled(run: Interpreter, parameter: ast.arg, default: ast.expr | None, ca
 def defaults(run: Interpreter, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
     """Evaluates the default arguments of a definition. A CUDA default harms only callers who leave it be."""
     signature = node.args
+    if not signature.defaults and not signature.kw_defaults:
+        return
     names = [*signature.posonlyargs, *signature.args]
     pairs = [
         *zip(names[len(names) - len(signature.defaults):], signature.defaults),
@@ -185,11 +188,30 @@ def defaults(run: Interpreter, node: ast.FunctionDef | ast.AsyncFunctionDef) -> 
     ]
     guards = run.guards
     for parameter, default in pairs:
+        if type(default) is ast.Constant and type(default.value) is not str:
+            run.values[("default", parameter)] = Const(default.value)  # type: ignore[index]
+            continue
         run.guards = guards | {Fact("default", True, default)}
         value = run.eval(default)
         run.values[("default", parameter)] = value  # type: ignore[index]
-        run.devices.named(run, parameter.arg, value)
+        if isinstance(value, Device) and _is_put_to_use(node, parameter.arg):
+            run.devices.named(run, parameter.arg, value)
     run.guards = guards
+
+
+def _is_put_to_use(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> bool:
+    """False for a parameter that its function only compares, prints, or asks torch about."""
+    idle = {
+        id(part)
+        for around in ast.walk(node)
+        if isinstance(around, (ast.Compare, ast.JoinedStr))
+        or isinstance(around, ast.Call) and last_name(around.func) in tables.LEAVES_DEVICES
+        for part in ast.walk(around)
+    }
+    return any(
+        isinstance(part, ast.Name) and part.id == name and isinstance(part.ctx, ast.Load) and id(part) not in idle
+        for part in ast.walk(node)
+    )
 
 
 def modules_in(value: Value) -> Iterator[Module]:

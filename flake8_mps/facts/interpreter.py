@@ -10,17 +10,18 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from ..source import Source
 from . import expressions, functions, lookups, statements, tables
 from .classes import ClassInfo
-from .devices import Arm, DeviceLog
+from .devices import Arm, DeviceLog, narrowed
 from .events import Event
 from .frames import Env, Frame
 from .guards import AS_WRITTEN, NOTHING, Fact, Guards, contradicts, has
 from .names import dotted
 from .values import (
-    CPU, UNKNOWN, Batch, Device, Flag, Function, Items, Module, Standing, Table, Tensor, Value, join,
+    CPU, UNKNOWN, Batch, Device, Flag, Function, Instance, Items, Module, Namespace, Standing, Table, Tensor, Value, join,
 )
 
 
@@ -28,16 +29,16 @@ _DEFAULT_DEVICE = re.compile(r"set_default_(?:device|tensor_type)|with torch\.de
 
 
 class Interpreter:
-    """One run over one file. ``worth_running`` says whether a function's text holds anything to follow."""
+    """One run over one file."""
 
-    def __init__(self, source: Source, worth_running: Callable[[ast.AST], bool]) -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
-        self.worth_running = worth_running
         self.values: dict[ast.AST, Value] = {}
         self.guards_at: dict[ast.AST, Guards] = {}
         self.events: dict[tuple, Event] = {}
         self.devices = DeviceLog()
         self.options: dict[str, Value] = {}
+        self.bound_attributes: set[str] = set()  # the last parts of dotted names in any environment
         self.attributes: dict[str, Value] = {}
         # Where tensors are made without device=; not known where the file sets a default.
         self.default_place = None if _DEFAULT_DEVICE.search(source.text) else CPU
@@ -64,12 +65,29 @@ class Interpreter:
         """Runs module code, then every function that is ``wanted`` and that no call has run."""
         self.block(self.source.tree.body)
         while self.pending:
-            function, guards, info = self.pending.pop(0)
-            if function.node not in self.ran and wanted(function.node):
-                self.guards = guards
-                functions.call_function(self, function, [], {}, info)
-                self.guards = NOTHING
+            defined = self.pending.pop(0)
+            node = defined[0].node
+            if node not in self.ran and wanted(node):
+                for other in [*self._callers(node), defined]:
+                    self._run_pending(*other)
         self.devices.decide(self)
+
+    def _run_pending(self, function: Function, guards: Guards, info: ClassInfo | None) -> None:
+        if function.node not in self.ran:
+            self.guards = guards
+            functions.call_function(self, function, [], {}, info)
+            self.guards = NOTHING
+
+    def _callers(self, node: ast.AST) -> list[tuple[Function, Guards, ClassInfo | None]]:
+        """Who calls a private function, for they alone give it its arguments."""
+        name = getattr(node, "name", "")
+        if not name.startswith("_") or name.startswith("__"):
+            return []
+        call = f"{name}("
+        return [
+            other for other in self.pending
+            if any(call in line for line in self.source.lines[other[0].node.lineno : other[0].node.end_lineno])
+        ]
 
     @property
     def is_torch(self) -> bool:
@@ -136,6 +154,7 @@ class Interpreter:
         self.eval(target.value)
         path = dotted(target)
         if path:
+            self.bound_attributes.add(target.attr)
             self.env[path] = value = self.devices.by_name(target.attr, value)
             if path.partition(".")[0] != self.frame.receiver:
                 self.attributes[path] = join(self.attributes.get(path), value)
@@ -167,12 +186,15 @@ class Interpreter:
             run = statements.EXECUTE.get(type(statement))
             if run is None:
                 continue
-            before, mark = self.guards, self.devices.mark()
-            ends = run(self, statement)
+            if type(statement) is not ast.If:
+                ends = run(self, statement)
+            else:
+                before, mark = self.guards, self.devices.mark()
+                ends = run(self, statement)
+                if ends and self.guards is not before:
+                    arms.append(mark.until(self.devices))
             if not ends:
                 break
-            if isinstance(statement, ast.If) and self.guards is not before:
-                arms.append(mark.until(self.devices))
         for arm in arms:
             arm.excuse_since(self.devices)
         self.last_guards, self.guards = self.guards, guards
@@ -223,11 +245,39 @@ class Interpreter:
         return flag.ported
 
     def merge(self, flag: Flag, left: Env, right: Env, mps_on_right: bool) -> Env:
-        merged = {}
-        for key in [*left, *(key for key in right if key not in left)]:
-            one, other = left.get(key), right.get(key)
-            merged[key] = one if one is other else self.choose(flag, one, other, mps_on_right)
+        """What holds after two arms; a name that only one of them binds keeps that value, an attribute may not."""
+        merged = {**right, **left}
+        before = self.env
+        for key, one in left.items():
+            other = right.get(key)
+            if other is None and type(key) is str and "." in key:
+                other = self.held_before(key)
+            if other is not one and other is not None:
+                merged[key] = self._chosen(key, flag, one, other, before.get(key), mps_on_right)
+        for key, other in right.items():
+            if type(key) is str and "." in key and key not in left:
+                one = self.held_before(key)
+                merged[key] = self._chosen(key, flag, one, other, one, mps_on_right)
         return merged
+
+    def _chosen(self, key: Any, flag: Flag, left: Value, right: Value, before: Value | None, mps_on_right: bool) -> Value:
+        """One name after two arms. What an arm left as it was is narrowed by what the condition says of it."""
+        if isinstance(left, Device) and left is before:
+            left = narrowed(left, flag.true(), key)
+        if isinstance(right, Device) and right is before:
+            right = narrowed(right, flag.false(), key)
+        return self.choose(flag, left, right, mps_on_right)
+
+    def held_before(self, path: str) -> Value:
+        """An attribute that no statement here has bound: one of the class, of the command line, or from outside."""
+        root, _, attr = path.partition(".")
+        holder = self.lookup(root)
+        value = UNKNOWN
+        if isinstance(holder, Namespace):
+            value = self.options.get(attr, UNKNOWN)
+        elif isinstance(holder, Instance):
+            value = holder.info.attribute(attr)
+        return self.devices.by_name(attr, value)
 
     def refuses(self, test: ast.expr, stays: Flag) -> Guards:
         """What holds where a program goes on only if ``stays`` holds. Notes one that ends on every Mac for want of

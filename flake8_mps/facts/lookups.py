@@ -8,15 +8,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from . import tables
+from .classes import ClassInfo
 from .conditions import asked_by_name
-from .names import dotted
+from .names import dotted, names_device
 from .values import (
-    CPU_DEVICE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Class, Device, Function, Instance, Items, Many, Moved, Name,
+    CPU_DEVICE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Class, Device, Function, Instance, Items, Many, Module, Moved, Name,
     Namespace, Table, Tensor, Value, join,
 )
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
+
+
+_MOVES = frozenset({"to", "cuda", "cpu", "mps", "double", "float", "half"})
 
 
 def unbound(run: Interpreter, name: str) -> Value:
@@ -39,7 +43,7 @@ def attribute_of(run: Interpreter, receiver: Value, node: ast.Attribute) -> Valu
         name = f"{receiver.name}.{attr}"
         name = tables.SAME_AS.get(name, name)
         return Name(name)
-    path = dotted(node)
+    path = dotted(node) if attr in run.bound_attributes else None
     if path is not None:
         held = run.env.get(path)
         if held is not None:
@@ -50,6 +54,9 @@ def attribute_of(run: Interpreter, receiver: Value, node: ast.Attribute) -> Valu
         return receiver if attr in ("T", "values", "flat", "real") else UNKNOWN
     if kind is Device:
         return receiver if attr == "type" else UNKNOWN
+    if kind is Module and isinstance(receiver.cls, ClassInfo) and attr not in _MOVES:
+        method = receiver.cls.method(attr)
+        return Function(method.node, method.around, Instance(receiver.cls)) if method is not None else UNKNOWN
     if kind is Instance:
         method = receiver.info.method(attr)
         if method is not None and attr not in receiver.info.attributes:
@@ -63,7 +70,7 @@ def attribute_of(run: Interpreter, receiver: Value, node: ast.Attribute) -> Valu
         return run.options[attr]
     elif path in run.attributes:
         return run.attributes[path]
-    return OUTSIDE_DEVICE if tables.DEVICE_NAME.search(attr) else asked_by_name(attr)
+    return OUTSIDE_DEVICE if names_device(attr) else asked_by_name(attr)
 
 
 def _tensor_attribute(receiver: Tensor | Moved, attr: str) -> Value:

@@ -9,7 +9,7 @@ from . import conditions, functions, tables, transfer
 from .arithmetic import MAYBE_MPS, as_tensor, result_of, together
 from .devices import Use
 from .guards import Fact, has
-from .names import dotted
+from .names import dotted, names_device
 from .values import (
     CPU, CPU_DEVICE, GPU, OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Function, Instance, Items, Many, Module, Moved, Name,
     Namespace, Standing, Table, Tensor, Value, standing_on,
@@ -44,7 +44,7 @@ def call_method(run: Interpreter, node: ast.Call, receiver: Value, attr: str, ar
     if isinstance(receiver, Module):
         return receiver if attr in ("eval", "train", "requires_grad_", "share_memory", "apply") else _module_method(run, receiver, attr)
     if isinstance(receiver, (Table, Batch)):
-        return _table_method(receiver, attr, node)
+        return _table_method(run, receiver, attr, node, args)
     if isinstance(receiver, Device):
         return _text_method(receiver, node, attr, args)
     return _by_name(run, node, receiver, attr, args)
@@ -56,6 +56,9 @@ def _by_name(run: Interpreter, node: ast.Call, receiver: Value, attr: str, args:
         _option(run, node, args)
     elif attr in ("parse_args", "parse_known_args"):
         return Namespace() if attr == "parse_args" else Items((Namespace(), UNKNOWN))
+    elif attr in ("get", "pop") and len(args.positional) == 2 and isinstance(args.positional[1], Device):
+        key = node.args[0].value if isinstance(node.args[0], ast.Constant) else ""
+        return with_default(run, node, str(key), args.positional[1])
     elif attr == "startswith" and args.positional:
         return conditions.starts_with(receiver, node, args.positional[0])
     elif attr in ("eval", "train") and isinstance(receiver, Moved):
@@ -73,20 +76,26 @@ def _escape(run: Interpreter, args: Arguments) -> Value:
     return UNKNOWN
 
 
+def with_default(run: Interpreter, node: ast.Call, name: str, default: Value | None) -> Value:
+    """What the user says, or a default: ``os.environ.get("DEVICE", "cuda")``, ``getattr(args, "device", "cuda")``."""
+    if not names_device(name):
+        return UNKNOWN
+    if not isinstance(default, Device):
+        return OUTSIDE_DEVICE
+    extra = frozenset({Fact("default", True, node)})
+    run.devices.used(run, default, node, "named", extra)
+    return Device(frozenset(p._replace(guards=p.guards | extra) for p in default.places) | OUTSIDE_DEVICE.places)
+
+
 def _option(run: Interpreter, node: ast.Call, args: Arguments) -> None:
     """``parser.add_argument("--device", default="cuda")``: a CUDA default harms those who leave it be."""
     names = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
     names = [name for name in names if isinstance(name, str)]
     long = next((name for name in names if name.startswith("--")), names[0] if names else "")
     dest = long.lstrip("-").replace("-", "_")
-    default = args.get(None, "default")
-    extra = frozenset({Fact("default", True, node)})
-    if isinstance(default, Device):
-        run.devices.named(run, dest, default, extra)
-        places = frozenset(place._replace(guards=place.guards | extra) for place in default.places)
-        run.options[dest] = Device(places | OUTSIDE_DEVICE.places)
-    elif tables.DEVICE_NAME.search(dest):
-        run.options[dest] = OUTSIDE_DEVICE
+    value = with_default(run, node, dest, args.get(None, "default"))
+    if value is not UNKNOWN:
+        run.options[dest] = value
 
 
 # --- moves and casts -------------------------------------------------------------------------------------------------
@@ -109,7 +118,7 @@ def _to(run: Interpreter, node: ast.Call, receiver: Value, args: Arguments) -> V
             dtype, cast = transfer.dtype_of(value), True
         elif isinstance(value, Const) and isinstance(value.value, int) and not isinstance(value.value, bool):
             at = GPU  # an ordinal is one of the accelerator
-        elif isinstance(value, Name) and tables.DEVICE_NAME.search(value.name.rpartition(".")[2]):
+        elif isinstance(value, Name) and names_device(value.name.rpartition(".")[2]):
             at = OUTSIDE
         elif not isinstance(value, Const):
             if isinstance(receiver, (Tensor, Module)) and position == 0 and "device" not in args.keywords:
@@ -180,6 +189,7 @@ def dropped(run: Interpreter, node: ast.Call, result: Value) -> None:
         result = Tensor()  # where it should stand is this one finding
     if path is not None and isinstance(result, (Moved, Tensor)):
         run.env[path] = result
+        run.bound_attributes.add(path.rpartition(".")[2])
 
 
 # --- methods of tensors, modules, dicts, texts -----------------------------------------------------------------------
@@ -226,13 +236,14 @@ def _module_method(run: Interpreter, module: Module, attr: str) -> Value:
     return UNKNOWN
 
 
-def _table_method(receiver: Table | Batch, attr: str, node: ast.Call) -> Value:
+def _table_method(run: Interpreter, receiver: Table | Batch, attr: str, node: ast.Call, args: Arguments) -> Value:
     if isinstance(receiver, Batch):
         each: Value = receiver.each
         return Many(Items((UNKNOWN, each))) if attr == "items" else Many(each) if attr == "values" else each
     key = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
-    if attr in ("get", "pop", "setdefault") and key in receiver.items:
-        return receiver.items[key]
+    if attr in ("get", "pop", "setdefault"):
+        default = args.get(1, "default")
+        return receiver.items[key] if key in receiver.items else with_default(run, node, str(key), default)
     return Many(Items((UNKNOWN, UNKNOWN))) if attr == "items" else UNKNOWN
 
 
@@ -261,6 +272,10 @@ def forward(run: Interpreter, node: ast.Call, module: Module | Moved, args: Argu
         run.note("devices-meet", node, "module", standing.trail)
     elif standing.at is None:
         together(run, node, tensors, "operands")
+    if hasattr(own, "method") and tensors and (body := own.method("forward")) is not None:
+        result = functions.call_function(run, body, args.positional, args.keywords, own)
+        if result is not UNKNOWN:
+            return result
     at = standing.at or (tensors[0].at if tensors else None)
     result = Tensor(at, standing.dtype, True)
     return result if isinstance(module, Module) and module.cls in (None, STATELESS) else Batch(result)

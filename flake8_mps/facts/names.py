@@ -1,8 +1,11 @@
-"""Names joined by dots."""
+"""Names: joined by dots, and those that tell what they hold."""
 
 from __future__ import annotations
 
 import ast
+import functools
+
+from . import tables
 
 
 def dotted(node: ast.expr) -> str | None:
@@ -14,3 +17,35 @@ def dotted(node: ast.expr) -> str | None:
     if not isinstance(node, ast.Name):
         return None
     return ".".join([node.id, *reversed(parts)])
+
+
+def last_name(node: ast.expr | None) -> str:
+    """``load`` of ``torch.load``; the empty text for anything that ends in no name."""
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+@functools.cache
+def names_device(name: str) -> bool:
+    """True for the name of a variable, attribute or key that holds a device: ``device``, ``gpu_device``, ``DEVICE``."""
+    return tables.DEVICE_NAME.search(name) is not None
+
+
+@functools.cache
+def question(name: str) -> str | None:
+    """What a canonical or a bare name asks of the machine: "cuda", "mps" or "other"; None for any other name."""
+    for kind, names in (("cuda", tables.ASKS_CUDA), ("mps", tables.ASKS_MPS), ("other", tables.ASKS_OTHER)):
+        if name in names:
+            return kind
+    last = name.rpartition(".")[2]
+    if tables.CUDA_PREDICATE.match(last):
+        return "cuda"
+    return "mps" if tables.MPS_PREDICATE.match(last) else None
+
+
+def subject(asked: ast.AST | None) -> str | None:
+    """The name whose device a condition asks for: of ``device.type``, ``device.startswith("cuda")``, ``str(device)``."""
+    if isinstance(asked, ast.Call):
+        asked = asked.func.value if isinstance(asked.func, ast.Attribute) else asked.args[0] if asked.args else None
+    if isinstance(asked, ast.Attribute) and asked.attr == "type":
+        asked = asked.value
+    return dotted(asked) if isinstance(asked, ast.expr) else None

@@ -179,7 +179,9 @@ def _annotated(run: Interpreter, node: ast.AnnAssign) -> bool:
 
 
 def _augmented(run: Interpreter, node: ast.AugAssign) -> bool:
-    value = arithmetic.operate(run, node, node.op, run.eval(node.target), run.eval(node.value))
+    held, given = run.eval(node.target), run.eval(node.value)
+    arithmetic.in_place(run, node, held, given)
+    value = arithmetic.operate(run, node, node.op, held, given)
     run.bind(node.target, value)
     return True
 

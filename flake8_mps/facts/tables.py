@@ -20,7 +20,6 @@ SAME_AS = {
     "torch.nn.modules.module.Module": "torch.nn.Module",
     "torch.nn.modules.Module": "torch.nn.Module",
     "torch.autograd.Variable": "torch.autograd.Variable",
-    "torch.hub.load_state_dict_from_url": "torch.hub.load_state_dict_from_url",
     "torch.utils.model_zoo.load_url": "torch.hub.load_state_dict_from_url",
     "torchvision.models.utils.load_state_dict_from_url": "torch.hub.load_state_dict_from_url",
     "torchvision._internally_replaced_utils.load_state_dict_from_url": "torch.hub.load_state_dict_from_url",
@@ -46,6 +45,12 @@ NOT_TORCH = frozenset({
 # Calls whose ``device=`` fails in another way than a tensor's.
 OWN_DEVICE_RULES = frozenset({"torch.Generator", "torch.amp.GradScaler", "torch.cuda.amp.GradScaler"})
 
+# Calls that take a device's name and ask for nothing there: they disable themselves, or only answer.
+LEAVES_DEVICES = frozenset({
+    "autocast", "GradScaler", "get_autocast_dtype", "is_autocast_enabled", "is_autocast_available", "print", "isinstance",
+    "startswith", "info", "debug", "warning", "warn", "format",
+})
+
 # A name that holds a device.
 DEVICE_NAME = re.compile(r"(?:^|_)(?:device|dev)(?:_name|_str|_string)?$", re.IGNORECASE)
 # A function that gives one.
@@ -53,8 +58,11 @@ DEVICE_FUNCTION = re.compile(r"device|accelerator", re.IGNORECASE)
 # A switch that asks for CUDA, and one that asks for the CPU.
 CUDA_OPTION = re.compile(r"cuda|gpu", re.IGNORECASE)
 CPU_OPTION = re.compile(r"(?:^|_)(?:no|not|disable|without|force)_?(?:cuda|gpu)|(?:^|_)cpu", re.IGNORECASE)
-# The text of a device, whole or as far as a literal shows it.
-DEVICE_TEXT = re.compile(r"(cpu|cuda|mps|meta|xpu|npu|xla|hpu|mtia|privateuseone|vulkan)(?::\d*|$)")
+# What a device's text begins with, and its form, whole or as far as a literal shows it: "cuda:" in "cuda:" + str(rank).
+DEVICE_KINDS = {"cpu": "cpu", "cuda": "cuda", "mps": "mps"} | dict.fromkeys(
+    ("meta", "xpu", "npu", "xla", "hpu", "mtia", "privateuseone", "vulkan"), "other"
+)
+DEVICE_TEXT = re.compile(r"\w+(?::(?:\d+|%d|%s|\{\}|\{0\})?)?$")
 
 # --- questions about the machine -------------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ def _made(run: Interpreter, node: ast.Call, kind: str, short: str, data: Value, 
         if isinstance(data, Tensor):
             return data if short != "tensor" else Tensor(data.at, data.dtype, data.batched, data.host_data, data.trail)
         dtype, trail = data_dtype(data, "float32")
-        batched = isinstance(data, (Items, Many)) or isinstance(data, Array) and short == "from_numpy"
+        batched = isinstance(data, (Items, Many)) or isinstance(data, Array) and (short == "from_numpy" or data.shaped)
         return Tensor(CPU if short == "from_numpy" else host, dtype, batched, True, trail)
     if kind == "like":
         return data if isinstance(data, Tensor) else Tensor()
@@ -127,7 +127,7 @@ def numpy(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value
     dtype_given = args.get(1 if kind == "data" and short != "np.full" else None, "dtype")
     if dtype_given is not None:
         dtype = dtype_of(dtype_given)
-        return Array(dtype, (step(node, f"float64 asked of {short}"),) if dtype == "float64" else ())
+        return Array(dtype, (step(node, f"float64 asked of {short}"),) if dtype == "float64" else (), True)
     data = args.get(0, "a") or UNKNOWN
     if kind in ("float64", "int64"):
         dtype, trail = kind, ()
@@ -142,7 +142,9 @@ def numpy(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value
             dtype = "float64"
     if dtype == "float64" and not trail:
         trail = (step(node, f"float64 from {short}"),)
-    return Array(dtype, trail)
+    shaped = isinstance(data, (Items, Many)) or getattr(data, "shaped", False) or kind == "range"
+    shaped = shaped or kind == "float64" and (".random." not in short or "size" in args.keywords or short.endswith("rand"))
+    return Array(dtype, trail, shaped)
 
 
 def array_method(run: Interpreter, node: ast.Call, array: Array, attr: str, args: Arguments) -> Value:

@@ -83,9 +83,20 @@ class Flag(Value):
     when_false: Guards
     ported: bool | None = None
     written: bool | None = None
+    ways_true: tuple[Guards, ...] = ()  # where it is an ``or``: what holds in each of the ways to be true
+    ways_false: tuple[Guards, ...] = ()  # where it is an ``and``: to be false
 
     def opposite(self) -> Flag:
-        return Flag(self.when_false, self.when_true, _opposite(self.ported), _opposite(self.written))
+        truths = _opposite(self.ported), _opposite(self.written)
+        return Flag(self.when_false, self.when_true, *truths, self.ways_false, self.ways_true)
+
+    def true(self) -> tuple[Guards, ...]:
+        """What holds in each way for it to be true."""
+        return self.ways_true or (self.when_true,)
+
+    def false(self) -> tuple[Guards, ...]:
+        """What holds in each way for it to be false."""
+        return self.ways_false or (self.when_false,)
 
 
 @value
@@ -105,6 +116,7 @@ class Array(Value):
 
     dtype: str | None = None
     trail: tuple[Step, ...] = field(default=(), compare=False)
+    shaped: bool = field(default=False, compare=False)  # certainly no scalar
 
 
 @value
