@@ -64,9 +64,10 @@ class HardCodedCudaDevice(Rule):
         if event.how == "map_location" and facts.is_argument(event.node, "map_location"):
             return  # MPS202 names it there
         default = facts.by_default(event)
-        sure = event.how != "named" and not default
+        sure = event.how not in ("named", "local") and not default
         text = f"the default {source.text_of(event.node)}" if default else source.text_of(event.node)
-        message = f"{text} raises without CUDA; choose cuda, mps or cpu at run time"
+        what = "raises without CUDA" if sure or event.how == "argument" else "is no device of a Mac"
+        message = f"{text} {what}; choose cuda, mps or cpu at run time"
         yield self.finding(source.token(event.node), message, severity=None if sure else Severity.WARNING)
 
     bad = [

@@ -35,7 +35,6 @@ There is no automatic fix: the file has to have a device to name. With a device 
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -55,8 +54,6 @@ class CudaMethod(Rule):
     expect = Raises(AssertionError, "Torch not compiled with CUDA enabled", same_on_linux=True)
 
     def check(self, event: Event, facts: Facts) -> Iterator[Finding]:
-        if _holds_no_tensors(event.node.func.value, facts):
-            return
         severity = Severity.WARNING if facts.only_if_asked(event) else None
         message = ".cuda() raises without CUDA; write .to(device), with a device chosen at run time"
         yield self.finding(facts.source.attribute(event.node.func), message, severity=severity)
@@ -172,12 +169,3 @@ class CudaMethod(Rule):
             print(on_gpu(torch.ones(2)).is_cuda)
             """),
     ]
-
-
-def _holds_no_tensors(node: ast.expr, facts: Facts) -> bool:
-    """Whether this is a loss of torch.nn made without arguments: nothing in it can be moved."""
-    made = getattr(facts.value(node), "site", None)
-    if not isinstance(made, ast.Call) or made.args or made.keywords:
-        return False
-    name = facts.name(made.func) or ""
-    return name.startswith("torch.nn.") and name.endswith("Loss")

@@ -57,7 +57,8 @@ class CudaOrCpuChoice(Rule):
     def check(self, event: Event, facts: Facts) -> Iterator[Finding]:
         source = facts.source
         span = source.attribute(event.node.func) if event.how == "method" else source.token(event.node)
-        yield self.finding(span, "cuda or cpu: a Mac runs this on the CPU in silence; add mps to the choice")
+        what = "a Mac gets the CPU at best" if facts.only_if_asked(event) else "a Mac runs this on the CPU in silence"
+        yield self.finding(span, f"cuda or cpu: {what}; add mps to the choice")
 
     bad = [
         Example("""

@@ -107,8 +107,8 @@ class Facts:
 
     @staticmethod
     def only_if_asked(event: Event) -> bool:
-        """True where an option, not the machine, decides that CUDA is used."""
-        return has(event.guards, "option")
+        """True where somebody, not the machine, decides that CUDA is used: by an option, or by leaving a default be."""
+        return (has(event.guards, "option") or has(event.guards, "default")) and not has(event.guards, "cuda")
 
     @staticmethod
     def out_of_reach_once_ported(event: Event) -> bool:

@@ -196,6 +196,7 @@ def defaults(run: Interpreter, node: ast.FunctionDef | ast.AsyncFunctionDef) -> 
         run.values[("default", parameter)] = value  # type: ignore[index]
         if isinstance(value, Device) and _is_put_to_use(node, parameter.arg):
             run.devices.named(run, parameter.arg, value)
+            run.run_with_defaults.add(node)
     run.guards = guards
 
 

@@ -57,6 +57,7 @@ class Interpreter:
         self.variants: dict[ast.AST, dict] = {}
         self.pending: list[tuple[Function, Guards, ClassInfo | None]] = []
         self.ran: set[ast.AST] = set()
+        self.run_with_defaults: set[ast.AST] = set()  # functions whose defaults are devices
         self.noted: set[ast.AST] = set()  # refusals that are findings
 
     # --- the whole file ----------------------------------------------------------------------------------------------
@@ -67,13 +68,14 @@ class Interpreter:
         while self.pending:
             defined = self.pending.pop(0)
             node = defined[0].node
-            if node not in self.ran and wanted(node):
-                for other in [*self._callers(node), defined]:
+            if wanted(node) and (node not in self.ran or node in self.run_with_defaults):
+                for other in self._callers(node):
                     self._run_pending(*other)
+                self._run_pending(*defined)
         self.devices.decide(self)
 
     def _run_pending(self, function: Function, guards: Guards, info: ClassInfo | None) -> None:
-        if function.node not in self.ran:
+        if function.node not in self.ran or function.node in self.run_with_defaults:
             self.guards = guards
             functions.call_function(self, function, [], {}, info)
             self.guards = NOTHING
