@@ -84,12 +84,12 @@ def search() -> Search:
     from .rule import load_rules
     from .shapes import Search, Where
 
-    where = Where()
+    where, follow = Where(), Where()
     for rule in load_rules():
         where |= rule.where
         for kind in rule.where.conflicts:
-            where |= TRIGGERS[kind]
-    return Search(where, SAME_AS)
+            follow |= TRIGGERS[kind]
+    return Search(where, follow, SAME_AS)
 
 
 def _findings(source: Source, statistics: Statistics) -> Iterator[Finding]:

@@ -113,66 +113,65 @@ class Word:
 
 
 class Hits:
-    """The units of a file that hold a word of some rule."""
+    """The units of a file that are worth a look: ``searched`` for shapes, ``followed`` by facts."""
 
-    def __init__(self, source: Source, words: Iterable[Word]) -> None:
+    def __init__(self, source: Source) -> None:
         self.units = units_of(source.tree.body)
+        self.searched: set[int] = set()
+        self.followed: set[int] = set()
+        self.aliases: frozenset[str] = frozenset()
+        self._text = source.text
         self._starts = [unit.start for unit in self.units]
         self._line_offsets = [0, *accumulate(map((1).__add__, map(len, source.lines)))][:-1]
-        self.kept: set[int] = set()
-        self.aliases: frozenset[str] = frozenset()
-        for word in words:
-            self.mark(source.text, word)
-
-    def kept_lines(self, source: Source) -> Iterator[str]:
-        for index in sorted(self.kept):
-            unit = self.units[index]
-            yield from source.lines[unit.start - 1 : unit.end]
 
     def unit_at(self, line: int) -> int:
         """The index of the unit that holds a line; -1 above the first."""
         return bisect_right(self._starts, line) - 1
 
-    def mark(self, text: str, word: Word) -> None:
-        """Keeps the units that hold a word, and those that share a line with it, going on behind each."""
-        position = word.find(text)
+    def mark(self, units: set[int], word: Word) -> None:
+        """Adds the units that hold a word, and those that share a line with it, going on behind each."""
+        position = word.find(self._text)
         while position >= 0:
             line = end = bisect_right(self._line_offsets, position)
             index = self.unit_at(line)
             while index >= 0 and self.units[index].end >= line:
-                self.kept.add(index)
+                units.add(index)
                 end = max(end, self.units[index].end) if self.units[index].start < line else end
                 index -= 1
             if end >= len(self._line_offsets):
                 return
-            position = word.find(text, self._line_offsets[end])
+            position = word.find(self._text, self._line_offsets[end])
 
 
 # --- the search ------------------------------------------------------------------------------------------------------
 
 
 class Search:
-    """The ``where`` of all rules as words and as one ast-grep rule."""
+    """What all rules want to see, as words and as one ast-grep rule."""
 
-    def __init__(self, where: Where, same_as: Mapping[str, str] | None = None) -> None:
-        """``same_as`` gives the canonical name for other spellings of it."""
-        others = {other for other, name in (same_as or {}).items() if name in where.calls}
-        self.where = where = where | calls(*others)
-        self.words = tuple(_words(where))
+    def __init__(self, where: Where, follow: Where, same_as: Mapping[str, str]) -> None:
+        """``where``: the shapes that rules decide. ``follow``: the shapes by which conflicts begin; their words say
+        which code to follow, and facts do the rest. ``same_as`` gives the canonical name for other spellings of it."""
+        where |= calls(*(other for other, name in same_as.items() if name in where.calls))
+        self._searched = tuple(_words(where))
+        self._followed = tuple(_words(follow))
         self._called = {name.rpartition(".")[2] for name in where.calls} | where.methods
         self._referred = {name.rpartition(".")[2] for name in where.attributes}
-        self._last = tuple({n.rpartition(".")[2] for n in where.calls | where.attributes} | where.methods | {"cuda"})
+        self._keywords = where.keywords
+        self._last = frozenset(self._called | self._referred | {"cuda"})
 
     def passes(self, text: str) -> bool:
         """The word gate: False when no rule can have anything to say of a text."""
-        return any(word.find(text) >= 0 for word in self.words)
+        return any(word.find(text) >= 0 for word in (*self._searched, *self._followed))
 
     def hits(self, source: Source) -> Hits:
         """The units that hold a word, or one of this file's names for a canonical name."""
-        hits = Hits(source, self.words)
-        hits.aliases = _aliases(source.text, hits.kept_lines(source), self._last)
-        for alias in sorted(hits.aliases):
-            hits.mark(source.text, Word(alias, rf"(?<!\w){alias}\b"))
+        hits = Hits(source)
+        hits.aliases = _aliases(source, self._last)
+        for word in (*self._searched, *(Word(alias, rf"(?<!\w){alias}\b") for alias in sorted(hits.aliases))):
+            hits.mark(hits.searched, word)
+        for word in self._followed:
+            hits.mark(hits.followed, word)
         return hits
 
     def candidates(self, source: Source, hits: Hits) -> list[ast.AST]:
@@ -180,26 +179,24 @@ class Search:
 
         Raises LookupError for a match that is no node of the tree: the two parsers disagree on this text.
         """
+        if not hits.searched:
+            return []
         from ast_grep_py import SgRoot  # a file that fails the gate does not load it
 
         text = _masked(source.for_search, hits)
-        root = SgRoot(text, "python").root()
         wanted: dict[tuple, ast.AST | None] = {}
-        for match in root.find_all(self._config(text, hits.aliases)):
-            span = match.range()
-            start, end = span.start, span.end
+        for match in SgRoot(text, "python").root().find_all(self._config(text, hits.aliases)):
+            start, end = match.range().start, match.range().end
             stars = _leading_stars(source, start.line, start.column)
-            key = (
+            wanted[(
                 _NODES[match.kind()], start.line + 1, source.byte_column(start.line + 1, start.column + stars),
                 end.line + 1, source.byte_column(end.line + 1, end.column),
-            )
-            wanted[key] = None
-        _locate([hits.units[index].node for index in sorted(hits.kept)], wanted)
+            )] = None
+        _locate([hits.units[index].node for index in sorted(hits.searched)], wanted)
         missing = [key for key, node in wanted.items() if node is None]
         if missing:
             raise LookupError(f"no {missing[0][0].__name__} at line {missing[0][1]}, byte {missing[0][2]}")
         return [node for node in wanted.values() if node is not None]
-
 
     def _config(self, text: str, aliases: frozenset[str]) -> dict[str, Any]:
         """The shapes whose names the text holds, as one ast-grep rule.
@@ -209,7 +206,7 @@ class Search:
         """
         called = sorted({name for name in self._called if name in text} | aliases)
         referred = sorted(name for name in self._referred if name in text)
-        keywords = sorted(name for name in self.where.keywords if name in text)
+        keywords = sorted(name for name in self._keywords if name in text)
         shapes: list[dict[str, Any]] = []
         if called:
             shapes.append({"kind": "call", "has": {"field": "function", "regex": _tail(called)}})
@@ -217,7 +214,7 @@ class Search:
             shapes.append({"kind": "attribute", "regex": _tail(referred)})
         if keywords:
             shapes.append({"kind": "keyword_argument", "has": {"field": "name", "regex": f"^({'|'.join(keywords)})$"}})
-        return {"rule": {"any": shapes}}
+        return {"rule": {"any": shapes or [{"kind": "call", "regex": "^$"}]}}
 
 
 _NODES = {"call": ast.Call, "attribute": ast.Attribute, "keyword_argument": ast.keyword}
@@ -229,11 +226,11 @@ def _words(where: Where) -> Iterator[Word]:
     if "cuda" in where.methods or any("cuda" in names for names in parts):
         yield Word("cuda", "cuda")
     for name in dict.fromkeys(names[-1] for names in parts if "cuda" not in names):
-        yield Word(name, rf"{name}[\s)]*\(")
+        yield Word(name, rf"(?m){name}(?:[\s)]*\(|\s+as\b|\)*[ \t]*(?:#|$))")  # called, or given another name
     for name in sorted(where.methods - {"cuda"}):
         yield Word(f".{name}", rf"\.{name}\b")
     for name in sorted(where.keywords):
-        yield Word(name, rf"{name}\s*=(?!=)")
+        yield Word(name, rf"{name}\s*=(?!=)(?!\s*None\b)")
     for name in sorted(where.imports):
         yield Word(name, rf"{name}\b")
 
@@ -248,7 +245,7 @@ def _masked(text: str, hits: Hits) -> str:
     lines = text.split("\n")
     kept = [""] * len(lines)
     for index, unit in enumerate(hits.units):
-        if index in hits.kept or isinstance(unit.node, ast.ClassDef):
+        if index in hits.searched or isinstance(unit.node, ast.ClassDef):
             kept[unit.start - 1 : unit.end] = lines[unit.start - 1 : unit.end]
     return "\n".join(kept)
 
@@ -288,13 +285,13 @@ _BOUND = re.compile(r"([\w.]+)(?:\s+as\s+(\w+))?")
 _ASSIGNED = re.compile(r"\s*(\w+)\s*=\s*\(?[\w.]+\)?$")
 
 
-def _aliases(text: str, kept_lines: Iterable[str], last: tuple[str, ...]) -> frozenset[str]:
+def _aliases(source: Source, last: frozenset[str]) -> frozenset[str]:
     """The names under which a file may call what rules look for: ``from torch import load as l``, ``t = torch.load``,
     ``import torch.cuda as c``. Too many do no harm, for facts confirm each candidate."""
-    found: set[str] = set()
+    text, found = source.text, set()
     endings = (*last, *(f"{word})" for word in last))
-    for line in kept_lines:
-        code = line.partition("#")[0].rstrip()
+    for line in source.lines:
+        code = line.partition("#")[0].rstrip() if "#" in line else line
         if code.endswith(endings) and (match := _ASSIGNED.match(code)):
             found.add(match[1])
     position = end = 0
@@ -307,4 +304,4 @@ def _aliases(text: str, kept_lines: Iterable[str], last: tuple[str, ...]) -> fro
         for name, alias in _BOUND.findall(block or line):
             if alias and name.rpartition(".")[2] in last or "cuda" in f"{module}.{name}".split("."):
                 found.add(alias or name.rpartition(".")[2])
-    return frozenset(found) - set(last)
+    return frozenset(found) - last

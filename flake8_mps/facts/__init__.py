@@ -22,18 +22,13 @@ class Facts:
     def __init__(self, source: Source, hits: Hits, candidates: Iterable[ast.AST]) -> None:
         self.source = source
         self._hits = hits
-        wanted = {hits.unit_at(node.lineno) for node in candidates}  # type: ignore[attr-defined]
-        wanted |= {index for index in hits.kept if "cuda" in self._text(index)}
+        wanted = hits.followed | {hits.unit_at(node.lineno) for node in candidates}  # type: ignore[attr-defined]
         self._run = Interpreter(source)
         self._run.run(lambda node: self._unit(node) in wanted)
         self.interpreted = len(self._run.ran)
 
     def _unit(self, node: ast.AST) -> int:
         return self._hits.unit_at(node.lineno)  # type: ignore[attr-defined]
-
-    def _text(self, index: int) -> str:
-        unit = self._hits.units[index]
-        return "\n".join(self.source.lines[unit.start - 1 : unit.end])
 
     # --- names and values --------------------------------------------------------------------------------------------
 

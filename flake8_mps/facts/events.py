@@ -1,6 +1,6 @@
 """What facts note while they follow values: the places that rules of kind ``conflicts(...)`` decide.
 
-``TRIGGERS`` says by which shapes each kind of event can begin, so that the search knows which code to follow at all.
+``TRIGGERS`` says by which shapes each kind of event can begin: their words tell which functions to follow at all.
 """
 
 from __future__ import annotations
@@ -13,19 +13,16 @@ from ..shapes import Where, calls, keywords, methods
 from .guards import NOTHING, Guards
 
 MOVES = methods("to", "cuda") | keywords("device")
-DEVICES = MOVES | keywords("map_location") | calls(
-    "torch.device", "torch.set_default_device", "torch.cuda.is_available", "torch.cuda.device_count"
-)
 
 TRIGGERS: dict[str, Where] = {
     # A literal CUDA device that something uses with no regard to whether CUDA is there.
-    "cuda-literal": DEVICES,
+    "cuda-literal": MOVES | calls("torch.device"),
     # ``.cuda()`` with no regard to whether CUDA is there.
-    "cuda-method": methods("cuda"),
+    "cuda-method": MOVES,
     # A choice between CUDA and the CPU that can never be MPS.
-    "cuda-or-cpu": DEVICES,
+    "cuda-or-cpu": MOVES | calls("torch.device"),
     # The program ends where CUDA is not available.
-    "refusal": calls("torch.cuda.is_available", "torch.cuda.device_count"),
+    "refusal": calls("torch.cuda.is_available"),
     # float64 asked for by its torch name, on a device.
     "float64-requested": MOVES,
     # A tensor that was made float64 on the CPU, moved to a device as it is.

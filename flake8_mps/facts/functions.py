@@ -202,17 +202,17 @@ def defaults(run: Interpreter, node: ast.FunctionDef | ast.AsyncFunctionDef) -> 
 
 def _is_put_to_use(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> bool:
     """False for a parameter that its function only compares, prints, or asks torch about."""
-    idle = {
-        id(part)
-        for around in ast.walk(node)
-        if isinstance(around, (ast.Compare, ast.JoinedStr))
-        or isinstance(around, ast.Call) and last_name(around.func) in tables.LEAVES_DEVICES
-        for part in ast.walk(around)
-    }
-    return any(
-        isinstance(part, ast.Name) and part.id == name and isinstance(part.ctx, ast.Load) and id(part) not in idle
-        for part in ast.walk(node)
-    )
+    todo: list[ast.AST] = [*node.body]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, ast.Name):
+            if part.id == name and isinstance(part.ctx, ast.Load):
+                return True
+        elif isinstance(part, (ast.Compare, ast.JoinedStr)):
+            continue
+        elif not isinstance(part, ast.Call) or last_name(part.func) not in tables.LEAVES_DEVICES:
+            todo.extend(ast.iter_child_nodes(part))
+    return False
 
 
 def modules_in(value: Value) -> Iterator[Module]:
