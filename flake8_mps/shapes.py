@@ -223,8 +223,10 @@ _NODES = {"call": ast.Call, "attribute": ast.Attribute, "keyword_argument": ast.
 def _words(where: Where) -> Iterator[Word]:
     """One word for each name, but one for all of CUDA's."""
     parts = [name.split(".") for name in sorted(where.calls | where.attributes)]
-    if "cuda" in where.methods or any("cuda" in names for names in parts):
+    if "cuda" in where.methods:
         yield Word("cuda", "cuda")
+    elif any("cuda" in names for names in parts):
+        yield Word("cuda", r"cuda[\s)]*[.\\]")
     for name in dict.fromkeys(names[-1] for names in parts if "cuda" not in names):
         yield Word(name, rf"(?m){name}(?:[\s)]*\(|\s+as\b|\)*[ \t]*(?:#|$))")  # called, or given another name
     for name in sorted(where.methods - {"cuda"}):

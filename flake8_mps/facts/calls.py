@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import functions, methods, tables, transfer
@@ -33,9 +33,8 @@ class Arguments(NamedTuple):
             return self.positional[position]
         return None
 
-    def all(self) -> Iterator[Value]:
-        yield from self.positional
-        yield from self.keywords.values()
+    def all(self) -> list[Value]:
+        return [*self.positional, *self.keywords.values()] if self.keywords else self.positional
 
 
 def call(run: Interpreter, node: ast.Call) -> Value:
@@ -100,7 +99,6 @@ def _arguments(run: Interpreter, node: ast.Call, callee: Value) -> Arguments:
             keywords.update(value.items if isinstance(value, Table) else {})
         else:
             keywords[keyword.arg] = value
-            run.guards_at[keyword] = run.guards
     if keywords:
         _device_keywords(run, node, callee, keywords)
     return Arguments(positional, keywords, is_open)
@@ -163,18 +161,22 @@ def _named(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Valu
 
 
 def _unknown(run: Interpreter, node: ast.Call, args: Arguments) -> Value:
-    """A function this file does not show: it may move the modules that it is given."""
-    name = run.values.get(node.func)
-    text = name.name if isinstance(name, Name) else ""
-    if not text.startswith(("builtins.", "logging.")) and text.partition(".")[0] not in tables.NOT_TORCH:
-        for value in args.all():
-            run.devices.chosen(run, value, node)
-    if text not in tables.LEAVES_MODULES and not text.startswith(tables.LEAVES_MODULES_PREFIXES):
-        for value in args.all():
-            if type(value) in (Module, Items):
-                for module in functions.modules_in(value):
-                    run.env[module.site] = Standing()
+    """A function this file does not show: it may move the modules that it is given, and use devices as such."""
+    telling = [value for value in args.all() if type(value) in _HANDED_ON]
+    if telling:
+        callee = run.values.get(node.func)
+        name = callee.name if isinstance(callee, Name) else ""
+        leaves = name in tables.LEAVES_MODULES or name.startswith(tables.LEAVES_MODULES_PREFIXES)
+        uses = not name.startswith(("builtins.", "logging.")) and name.partition(".")[0] not in tables.NOT_TORCH
+        for value in telling:
+            if uses:
+                run.devices.chosen(run, value, node)
+            for module in () if leaves else functions.modules_in(value):
+                run.env[module.site] = Standing()
     return UNKNOWN
+
+
+_HANDED_ON = (Device, Module, Items)
 
 
 def _device(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:

@@ -25,6 +25,7 @@ from .values import (
 )
 
 
+_EVALUATE, _children = expressions.EVALUATE, expressions.children
 _DEFAULT_DEVICE = re.compile(r"set_default_(?:device|tensor_type)|with torch\.device")
 
 
@@ -110,7 +111,7 @@ class Interpreter:
             self.events[key] = Event(kind, node, how, self.guards, trail, detail)
 
     def eval(self, node: ast.expr) -> Value:
-        return expressions.EVALUATE.get(type(node), expressions.children)(self, node)
+        return _EVALUATE.get(type(node), _children)(self, node)
 
     # --- names -------------------------------------------------------------------------------------------------------
 

@@ -48,6 +48,8 @@ def attribute_of(run: Interpreter, receiver: Value, node: ast.Attribute) -> Valu
         held = run.env.get(path)
         if held is not None:
             return held
+    if receiver is UNKNOWN and path is None:
+        return OUTSIDE_DEVICE if names_device(attr) else asked_by_name(attr)
     if kind is Tensor or kind is Moved:
         return _tensor_attribute(receiver, attr)
     if kind is Array:

@@ -24,8 +24,15 @@ if TYPE_CHECKING:
 STATELESS = "stateless"  # the class of a module without tensors
 
 
+_TELLING = frozenset(tables.CASTS) | {
+    "to", "cuda", "cpu", "mps", "get", "pop", "add_argument", "parse_args", "parse_known_args", "startswith",
+}
+
+
 def call_method(run: Interpreter, node: ast.Call, receiver: Value, attr: str, args: Arguments) -> Value:
     """A method of something that is no class of this file."""
+    if receiver is UNKNOWN and attr not in _TELLING:
+        return _escape(run, args)
     if attr == "to":
         return _to(run, node, receiver, args)
     if attr == "cuda":
@@ -63,15 +70,13 @@ def _by_name(run: Interpreter, node: ast.Call, receiver: Value, attr: str, args:
         return conditions.starts_with(receiver, node, args.positional[0])
     elif attr in ("eval", "train") and isinstance(receiver, Moved):
         return receiver
-    elif attr in ("new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"):
-        return _new(run, node, UNKNOWN, args)
     return _escape(run, args)
 
 
 def _escape(run: Interpreter, args: Arguments) -> Value:
     """What an unknown method is given it may move."""
     for value in args.all():
-        if isinstance(value, Module):
+        if type(value) is Module:
             run.env[value.site] = Standing()
     return UNKNOWN
 
