@@ -147,4 +147,24 @@ def _walk(folder: str, complain: Callable[[Unreadable], None]) -> Iterator[str]:
         yield from (os.path.join(root, name) for name in files if name.endswith((".py", ".ipynb")))
 
 
-_COMMANDS = (_add_check,)
+# --- explain ---------------------------------------------------------------------------------------------------------
+
+
+def _add_explain(commands: Any) -> None:
+    parser = commands.add_parser("explain", help="print the page of a rule", allow_abbrev=False)
+    parser.add_argument("code", metavar="CODE", help="MPS102, or its name: cuda-method")
+    parser.set_defaults(run=_explain, parser=parser)
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from .rule import load_rules
+
+    for rule in load_rules():
+        if arguments.code.upper() == rule.code or arguments.code == rule.name:
+            print(f"{rule.code} {rule.name} ({rule.severity.name.lower()}, {rule.world.value})\n\n{rule.documentation()}")
+            return CLEAN
+    known = ", ".join(rule.code for rule in load_rules())
+    raise ConfigError(f"no rule is called {arguments.code!r}; there are {known}")
+
+
+_COMMANDS = (_add_check, _add_explain)

@@ -304,3 +304,21 @@ def test_an_interrupt_in_the_middle(check, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(linter, "lint", interrupted)
     assert check("a.py", **{"a.py": CUDA}).status == 130
+
+
+# --- explain ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["MPS102", "mps102", "cuda-method"])
+def test_explain_prints_the_page_of_a_rule(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", name]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith("MPS102 cuda-method (error, as written)\n\n")
+    assert "## Why it breaks on MPS" in page and "## Sources" in page
+
+
+def test_explain_names_the_codes_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["explain", "MPS999"])
+    assert stop.value.code == 2
+    assert "no rule is called 'MPS999'; there are MPS101, " in capsys.readouterr().err
