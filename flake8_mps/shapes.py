@@ -23,7 +23,8 @@ class Where:
     """The places a rule wants to see. Sets are joined with ``|``; the engine compiles all rules' to one search.
 
     ``calls``, ``attributes`` and ``imports`` hold canonical dotted names, resolved by facts through every alias;
-    ``methods`` and ``keywords`` hold bare names; ``conflicts`` holds kinds of events of ``facts/events.py``.
+    ``methods``, ``keywords`` and ``statements`` (methods called for nothing else) hold bare names; ``conflicts`` holds
+    kinds of events of ``facts/events.py``.
     """
 
     calls: frozenset[str] = frozenset()
@@ -32,6 +33,7 @@ class Where:
     keywords: frozenset[str] = frozenset()
     imports: frozenset[str] = frozenset()
     conflicts: frozenset[str] = frozenset()
+    statements: frozenset[str] = frozenset()
 
     def __or__(self, other: Where) -> Where:
         return Where(**{f.name: getattr(self, f.name) | getattr(other, f.name) for f in fields(self)})
@@ -55,6 +57,11 @@ def attributes(*names: str) -> Where:
 def keywords(*names: str) -> Where:
     """Keyword arguments of this name, in whatever call: ``keywords("device")``."""
     return Where(keywords=frozenset(names))
+
+
+def statements(*names: str) -> Where:
+    """Statements that call a method of this name and keep nothing: ``statements("float")``."""
+    return Where(statements=frozenset(names))
 
 
 def imports(*names: str) -> Where:
@@ -98,18 +105,29 @@ def units_of(body: Iterable[ast.stmt]) -> list[Unit]:
 
 
 class Word:
-    """A word of some rule: a text that is quick to find, and the form it has to have there."""
+    """A word of some rule: a text that is quick to find, and the form it has to have there.
 
-    def __init__(self, text: str, form: str) -> None:
+    ``alone``: the line before it is the beginning of a statement that does nothing else."""
+
+    def __init__(self, text: str, form: str, alone: bool = False) -> None:
         self.text = text
         self.form = re.compile(form).match if form != text else None
+        self.alone = alone
 
     def find(self, text: str, start: int = 0) -> int:
         """Where the word is, from ``start`` on; -1 where it is not."""
         position = text.find(self.text, start)
-        while position >= 0 and self.form is not None and not self.form(text, position):
+        while position >= 0 and not self._fits(text, position):
             position = text.find(self.text, position + 1)
         return position
+
+    def _fits(self, text: str, position: int) -> bool:
+        if self.form is not None and not self.form(text, position):
+            return False
+        return not self.alone or _BARE.fullmatch(text, text.rfind("\n", 0, position) + 1, position) is not None
+
+
+_BARE = re.compile(r"\s*[\w.]+(?:\[[^\]]*\])*")
 
 
 class Hits:
@@ -233,6 +251,8 @@ def _words(where: Where) -> Iterator[Word]:
         yield Word(f".{name}", rf"\.{name}\b")
     for name in sorted(where.keywords):
         yield Word(name, rf"{name}\s*=(?!=)(?!\s*None\b)")
+    for name in sorted(where.statements):
+        yield Word(f".{name}(", rf"\.{name}\(\)[ \t]*(?:#|\n|$)", alone=True)
     for name in sorted(where.imports):
         yield Word(name, rf"{name}\b")
 

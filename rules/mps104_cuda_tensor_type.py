@@ -36,15 +36,14 @@ so the right replacement depends on the argument; and a default device moves mor
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..finding import Finding
-from ..rule import Example, Raises, Rule, Severity, World, calls, methods
+from ..rule import Example, Raises, Rule, Severity, World, conflicts
 
 if TYPE_CHECKING:
-    from ..facts import Facts
+    from ..facts import Event, Facts
 
 # The dtype to write instead; float64 is no dtype of MPS.
 _DTYPES = {
@@ -53,7 +52,10 @@ _DTYPES = {
     "LongTensor": "int64", "ShortTensor": "int16",
 }
 _TYPES = {f"torch.cuda.{name}": f"torch.{dtype}" for name, dtype in _DTYPES.items()}
-_DEFAULT = "torch.set_default_tensor_type"
+_INSTEAD = {
+    "called": "torch.tensor(..., dtype={}, device=device)", "cast": ".to(device, {})",
+    "default": "torch.set_default_device(device)",
+}
 _CAST = Raises(RuntimeError, "Cannot initialize CUDA without ATen_cuda library.", same_on_linux=True)
 
 
@@ -62,24 +64,13 @@ class CudaTensorType(Rule):
     name = "cuda-tensor-type"
     severity = Severity.ERROR
     world = World.AS_WRITTEN
-    where = calls(*_TYPES, _DEFAULT) | methods("type")
+    where = conflicts("cuda-type")
     expect = Raises(TypeError, "Tensor not available. Torch not compiled with CUDA enabled.", same_on_linux=True)
 
-    def check(self, call: ast.Call, facts: Facts) -> Iterator[Finding]:
-        name = facts.name(call.func)
-        if facts.guarded(call, RuntimeError if name is None else TypeError):
-            return
-        if name in _TYPES:
-            yield self._refused(call.func, name, f"torch.tensor(..., dtype={_TYPES[name]}, device=device)", facts)
-            return
-        wanted = facts.argument(call, "dtype", position=0)
-        named = _type_name(wanted, facts)
-        if wanted is not None and named in _TYPES:
-            instead = "torch.set_default_device(device)" if name == _DEFAULT else f".to(device, {_TYPES[named]})"
-            yield self._refused(wanted, named, instead, facts)
-
-    def _refused(self, node: ast.expr, name: str, instead: str, facts: Facts) -> Finding:
-        return self.finding(facts.source.token(node), f"{name} needs CUDA; write {instead}")
+    def check(self, event: Event, facts: Facts) -> Iterator[Finding]:
+        if (dtype := _TYPES.get(event.detail)) is not None:
+            message = f"{event.detail} needs CUDA; write {_INSTEAD[event.how].format(dtype)}"
+            yield self.finding(facts.source.token(event.node), message)
 
     bad = [
         Example("""
@@ -168,10 +159,3 @@ class CudaTensorType(Rule):
             print(can_make_cuda_tensors())
             """),
     ]
-
-
-def _type_name(node: ast.expr | None, facts: Facts) -> str | None:
-    """The dotted name of the tensor type that an argument names or spells as a string."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    return facts.name(node) if node is not None else None

@@ -34,7 +34,9 @@ def operate(run: Interpreter, node: ast.AST, operator: ast.operator, left: Value
 
 
 def as_tensor(value: Value) -> Value:
-    """A batch taken for the tensor that it may be."""
+    """A batch or a moved thing taken for the tensor that it has to be here."""
+    if isinstance(value, Moved):
+        return Tensor(value.at, trail=value.trail)
     return value.each if isinstance(value, Batch) else value
 
 
@@ -42,8 +44,6 @@ def _tensors(run: Interpreter, node: ast.AST, operator: ast.operator, left: Valu
     tensors = [value for value in (left, right) if isinstance(value, Tensor)]
     if len(tensors) == 1:
         tensor, other = tensors[0], right if tensors[0] is left else left
-        if isinstance(other, Moved):
-            return UNKNOWN
         if isinstance(other, Array):  # an array of dimensions takes part in promotion, a scalar does not
             wide = other.dtype == "float64" and other.shaped and tensor is left
             return Tensor(tensor.at, "float64", True, True, other.trail) if wide else Tensor(tensor.at)
@@ -58,14 +58,14 @@ def together(run: Interpreter, node: ast.AST, tensors: list[Tensor], how: str) -
     """Notes tensors that stand on different devices; a 0-dimensional CPU tensor may meet any other."""
     host = next((t for t in tensors if t.at == CPU and t.batched), None)
     if host is not None and any(t.at in MAYBE_MPS for t in tensors):
-        run.note("devices-meet", node, how, host.trail)
+        run.note("devices-meet", node, how, trail=host.trail)
 
 
 def in_place(run: Interpreter, node: ast.AST, held: Value, given: Value) -> None:
     """``total += loss``: a tensor that is written to is excused by no lack of dimensions."""
     held, given = as_tensor(held), as_tensor(given)
     if isinstance(held, Tensor) and isinstance(given, Tensor) and held.at == CPU and given.at in MAYBE_MPS:
-        run.note("devices-meet", node, "operands", held.trail)
+        run.note("devices-meet", node, "operands", trail=held.trail)
 
 
 def result_of(tensors: list[Tensor]) -> Tensor:

@@ -11,8 +11,8 @@ from .conditions import asks
 from .guards import Fact
 from .lookups import attribute_of, element
 from .values import (
-    OUTSIDE_DEVICE, PORTABLE_DEVICE, UNKNOWN, Array, Class, Device, Flag, Function, Instance, Items, Many, Module,
-    Moved, Name, Standing, Table, Tensor, Value,
+    GPU, OUTSIDE_DEVICE, PORTABLE_DEVICE, UNKNOWN, Array, Class, Device, Flag, Function, Instance, Items, Many, Module,
+    Moved, Name, Standing, Table, Tensor, TensorType, Value,
 )
 
 if TYPE_CHECKING:
@@ -47,13 +47,19 @@ def call(run: Interpreter, node: ast.Call) -> Value:
             callee = UNKNOWN  # x.get_device(): the name of a device, but a method
         if callee is not UNKNOWN:
             run.values[function] = callee
+        if type(callee) is Name:
+            callee = run.devices.typed(run, callee, function)
     else:
         receiver, callee = None, run.eval(function)
     seen = run.guards_at.get(node)
     run.guards_at[node] = run.guards if seen is None else seen & run.guards
     args = _arguments(run, node, callee)
     kind = type(callee)
-    if kind is Name:
+    if kind is TensorType:
+        run.devices.type_used(run, callee, node, "called")
+        name = tables.LEGACY_DTYPES.get(callee.name.rpartition(".")[2])
+        result = Tensor(GPU, name, bool(args.positional))
+    elif kind is Name:
         result = _named(run, node, callee.name, args)
     elif kind is Function:
         result = _own_function(run, node, callee, args)
@@ -78,22 +84,16 @@ def _arguments(run: Interpreter, node: ast.Call, callee: Value) -> Arguments:
     positional: list[Value] = []
     keywords: dict[str, Value] = {}
     is_open = False
-    for argument in node.args:
-        value = run.eval(argument)
+    place = tables.MAP_LOCATION.get(callee.name) if type(callee) is Name else None
+    for position, argument in enumerate(node.args):
+        value = _map_location(run, argument) if position == place else run.eval(argument)
         if isinstance(argument, ast.Starred):
             positional += value.items if isinstance(value, Items) else ()
             is_open = is_open or not isinstance(value, Items)
         else:
             positional.append(value)
     for keyword in node.keywords:
-        guards = run.guards
-        if keyword.arg == "map_location":
-            run.guards = guards | {Fact("map_location", True, keyword.value)}
-            value = run.eval(keyword.value)
-            methods.run_lambda(run, value)
-        else:
-            value = run.eval(keyword.value)
-        run.guards = guards
+        value = _map_location(run, keyword.value) if keyword.arg == "map_location" else run.eval(keyword.value)
         if keyword.arg is None:
             is_open = is_open or not isinstance(value, Table)
             keywords.update(value.items if isinstance(value, Table) else {})
@@ -102,6 +102,16 @@ def _arguments(run: Interpreter, node: ast.Call, callee: Value) -> Arguments:
     if keywords:
         _device_keywords(run, node, callee, keywords)
     return Arguments(positional, keywords, is_open)
+
+
+def _map_location(run: Interpreter, node: ast.expr) -> Value:
+    """The argument of a load; what it names is that rule's business. A lambda is run where it stands."""
+    guards = run.guards
+    run.guards = guards | {Fact("map_location", True, node)}
+    value = run.eval(node)
+    methods.run_lambda(run, value)
+    run.guards = guards
+    return value
 
 
 def _device_keywords(run: Interpreter, node: ast.Call, callee: Value, keywords: dict[str, Value]) -> None:
@@ -152,6 +162,12 @@ def _named(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Valu
         return transfer.factory(run, node, name, args)
     if name in tables.NUMPY:
         return transfer.numpy(run, node, name, args)
+    if name.startswith("numpy.") and name in tables.DTYPES:
+        return Array(tables.DTYPES[name], (transfer.step(node, f"{name.replace('numpy', 'np')} scalar"),))
+    if name in tables.IMAGES or name in tables.IMAGE_ARRAYS:
+        return Array("uint8", (), True)
+    if name.partition(".")[0] in tables.NOT_TORCH:
+        return Name(f"{name}()")  # and what its methods give is as foreign
     flag = asks(name, node)
     if flag is not None:
         return flag
@@ -190,14 +206,22 @@ def _use_device(run: Interpreter, node: ast.Call, name: str, args: Arguments) ->
     return UNKNOWN
 
 
+def _default_type(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    run.devices.type_used(run, args.get(0, "t"), node, "default")
+    return UNKNOWN
+
+
 def _portable(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
     run.devices.portable += 1
     return PORTABLE_DEVICE
 
 
 def _same(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    """``bool(flag)``, ``str(device)``; a number made of an array or a tensor is one of Python's."""
     value = args.get(0, "x")
-    return value if isinstance(value, (Flag, Device, Tensor, Array, Items)) else transfer.scalar(name, value)
+    if isinstance(value, (Array, Tensor)):
+        return transfer.scalar(name, value)
+    return value if isinstance(value, (Flag, Device, Items)) else transfer.scalar(name, value)
 
 
 def _getattr(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
@@ -217,6 +241,11 @@ def _dict(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value
     for key, value in args.keywords.items():
         run.devices.named(run, key, value)
     return Table(args.keywords) if not args.positional and not args.open else UNKNOWN
+
+
+def _range(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    """``range(torch.cuda.device_count())``: a loop that runs only with CUDA."""
+    return next((value for value in args.positional if isinstance(value, Flag)), UNKNOWN)
 
 
 def _any(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
@@ -252,6 +281,7 @@ def _environment(run: Interpreter, node: ast.Call, name: str, args: Arguments) -
 CALLS: dict[str, Callable[[Interpreter, ast.Call, str, Arguments], Value]] = {
     "torch.device": _device,
     "torch.set_default_device": _use_device,
+    "torch.set_default_tensor_type": _default_type,
     "torch.cuda.set_device": _use_device,
     "torch.accelerator.current_accelerator": _portable,
     "builtins.dict": _dict,
@@ -268,6 +298,7 @@ CALLS: dict[str, Callable[[Interpreter, ast.Call, str, Arguments], Value]] = {
     "tqdm.auto.tqdm": _first,
     "tqdm.trange": _first,
     "tqdm.notebook.tqdm": _first,
+    "builtins.range": _range,
     "builtins.next": _any,
     "builtins.enumerate": _enumerate,
     "builtins.zip": _enumerate,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..shapes import FUNCTIONS
-from .values import UNKNOWN, Class, Function, Module, Moved, Name, Value
+from .values import UNKNOWN, Class, Function, Module, Moved, Name, Tensor, Value
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
@@ -30,6 +30,7 @@ class ClassInfo:
     store: dict[ast.AST, Value] = field(default_factory=dict)
     initialised: bool = False
     rewritten: frozenset[str] = frozenset()  # attributes that methods other than __init__ assign
+    open: bool = False  # setattr() somewhere in the file may set any attribute
     moved: frozenset[str] = frozenset()  # and those that they move, in place if they are modules
 
     def mro(self) -> list[ClassInfo]:
@@ -70,13 +71,14 @@ class ClassInfo:
             if name in info.attributes:
                 value = info.attributes[name]
                 in_place = isinstance(value, (Module, Moved)) and any(name in base.moved for base in self.mro())
-                return UNKNOWN if in_place else value
+                set_by_name = self.open and isinstance(value, (Module, Moved, Tensor))
+                return UNKNOWN if in_place or set_by_name else value
         return UNKNOWN
 
 
 def describe(run: Interpreter, node: ast.ClassDef, bases: tuple[Value, ...]) -> ClassInfo:
     """The class of a definition. Attributes that methods other than ``__init__`` write are found by their text."""
-    info = ClassInfo(node, bases, run.around())
+    info = ClassInfo(node, bases, run.around(), open="setattr(" in run.source.text)
     rewritten: set[str] = set()
     moved: set[str] = set()
     for statement in node.body:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from . import tables
-from .guards import AS_WRITTEN, NOTHING, ONCE_PORTED, Fact, Guards, common, contradicts
+from .guards import AS_WRITTEN, NOTHING, ONCE_PORTED, Fact, Guards, common, contradicts, has
 from .names import last_name, question
 from .values import UNKNOWN, Const, Device, Flag, Items, Name, Value, join
 
@@ -135,10 +135,11 @@ def comparison(run: Interpreter, node: ast.Compare) -> Value:
     """A comparison with a device's text, a platform's name, a count of GPUs or a bool."""
     left = run.eval(node.left)
     rights = [run.eval(part) for part in node.comparators]
+    _compared_as_made(run, [node.left, *node.comparators], [left, *rights])
     if len(rights) != 1:
         return UNKNOWN
     operator, right = node.ops[0], rights[0]
-    if isinstance(left, (Device, Const)) and not isinstance(right, (Device, Const, Items)):
+    if isinstance(left, (Device, Const)) and not isinstance(right, Items) and not _is_literal(right):
         left, right, count_left = right, left, True  # "cuda" in str(device), "cuda" == device.type
     else:
         count_left = False
@@ -147,6 +148,19 @@ def comparison(run: Interpreter, node: ast.Compare) -> Value:
     if flag is None or flag == NO_FLAG:
         return UNKNOWN
     return flag.opposite() if isinstance(operator, _OTHER) else flag
+
+
+def _compared_as_made(run: Interpreter, nodes: list[ast.expr], values: list[Value]) -> None:
+    """``x.device == torch.device("cuda")`` puts no device to use."""
+    for node, value in zip(nodes, values):
+        if isinstance(node, ast.Call) and isinstance(value, Device):
+            run.devices.compared.update(place.origin for place in value.places if place.origin is not None)
+        elif isinstance(node, (ast.Tuple, ast.List, ast.Set)) and isinstance(value, Items):
+            _compared_as_made(run, node.elts, list(value.items))
+
+
+def _is_literal(value: Value) -> bool:
+    return isinstance(value, Const) or isinstance(value, Device) and "outside" not in value.kinds
 
 
 def _compared(
@@ -193,6 +207,9 @@ def _among(items: Items, asked: ast.expr) -> Flag | None:
 
 def _count(flag: Flag, operator: ast.cmpop, number: int) -> Flag | None:
     """``torch.cuda.device_count() > 1``: true only with CUDA; false says nothing unless it counts from one."""
+    if has(flag.when_true, "option"):  # args.gpu >= 0, args.gpu != -1: a number that asks for a GPU
+        asks_for = isinstance(operator, (ast.Gt, ast.GtE, ast.NotEq)) or isinstance(operator, ast.Eq) and number > 0
+        return flag.opposite() if isinstance(operator, ast.NotEq) else flag if asks_for else flag.opposite()
     if isinstance(operator, ast.Gt) and number >= 0 or isinstance(operator, ast.GtE) and number >= 1:
         return flag if number + isinstance(operator, ast.Gt) == 1 else _at_most(flag)
     if isinstance(operator, ast.Lt) and number >= 1 or isinstance(operator, ast.LtE) and number >= 0:

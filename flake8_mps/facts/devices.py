@@ -10,9 +10,10 @@ import ast
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import tables
 from .guards import AS_WRITTEN, NOTHING, Guards, cause, contradicts, has
 from .names import dotted, names_device, subject
-from .values import OUTSIDE_DEVICE, OUTSIDE_PLACE, UNKNOWN, Const, Device, Flag, Place, Value
+from .values import OUTSIDE_DEVICE, OUTSIDE_PLACE, UNKNOWN, Const, Device, Flag, Name, Place, TensorType, Value
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
@@ -48,10 +49,15 @@ class Arm(NamedTuple):
     count: int
     moves: int
 
-    def excuse_if(self, other: Arm, log: DeviceLog) -> None:
-        """CUDA in this arm is one side of a portable choice when another arm has MPS, for the same thing if for one."""
-        if other.portable:
-            log.excused.update(origin for origin in self.origins if log.same_thing(origin, other.moved))
+    def excuse_if(self, other: Arm, log: DeviceLog, asked: bool = True) -> None:
+        """CUDA in this arm is one side of a portable choice when another arm has MPS, for the same thing if for one.
+
+        Where the condition has not ``asked`` for the machine, that holds of guarded CUDA alone."""
+        if other.portable and (asked or other.moved):
+            log.excused.update(
+                origin for origin in self.origins
+                if log.same_thing(origin, other.moved) and (asked or log.is_guarded(origin))
+            )
 
     def excuse_since(self, log: DeviceLog) -> None:
         """This arm left the block: what followed it there is its other arm."""
@@ -77,6 +83,8 @@ class DeviceLog:
 
     def __init__(self) -> None:
         self.uses: dict[ast.AST, list[Use]] = {}
+        self.types: dict[ast.AST, tuple[str, str]] = {}  # how a tensor type is used, and its name
+        self.compared: set[ast.AST] = set()  # literals of devices that are compared as they are made
         self.excused: set[ast.AST] = set()
         self.alternatives: set[ast.AST] = set()  # met the CPU where paths join
         self.narrowed: dict[ast.AST, Guards] = {}  # what holds where a literal has got past the last choice
@@ -86,6 +94,9 @@ class DeviceLog:
 
     def mark(self) -> Mark:
         return Mark(len(self.trail), len(self.moved), self.portable)
+
+    def is_guarded(self, origin: ast.AST) -> bool:
+        return all(contradicts(use.guards, AS_WRITTEN) for use in self.uses.get(origin, ()))
 
     @staticmethod
     def same_thing(origin: ast.AST, moved: frozenset[str]) -> bool:
@@ -103,6 +114,23 @@ class DeviceLog:
             self.trail.append(node)
             run.literal_guards[node] = run.guards
         return Device(frozenset({Place(kind, node, run.guards | guards)}))
+
+    def tensor_type(self, run: Interpreter, name: str, node: ast.expr) -> TensorType:
+        """The CUDA tensor type that an expression names."""
+        run.literal_guards.setdefault(node, run.guards)
+        return TensorType(name, node)
+
+    def typed(self, run: Interpreter, name: Name, node: ast.expr) -> Value:
+        """A canonical name, or the CUDA tensor type that it is."""
+        return self.tensor_type(run, name.name, node) if tables.CUDA_TYPE.match(name.name) else name
+
+    def type_used(self, run: Interpreter, value: Value | None, node: ast.AST, how: str) -> None:
+        """A tensor type makes a tensor (``called``), casts one (``cast``) or becomes the default."""
+        if isinstance(value, TensorType):
+            self.types[value.origin] = (how, value.name)
+            guards = run.literal_guards.get(value.origin, NOTHING) | run.guards
+            if not has(guards, "caught TypeError"):
+                self.use(value.origin, Use("type", node, guards))
 
     def used(self, run: Interpreter, value: Value, node: ast.AST, how: str, extra: Guards = NOTHING) -> None:
         """A value is put where a device belongs."""
@@ -194,7 +222,9 @@ class DeviceLog:
                     run.note("cuda-or-cpu", origin, first.how)
             elif first.how == "method":
                 run.note("cuda-method", origin)
-            elif first.how != "type":
+            elif first.how == "type":
+                run.note("cuda-type", origin, *self.types[origin])
+            else:
                 run.note("cuda-literal", origin, first.how)
             run.guards = NOTHING
 
@@ -206,6 +236,8 @@ class DeviceLog:
         later = self.narrowed.get(origin, NOTHING)
         uses = [use._replace(guards=use.guards | later) if use.how in _SAYS_LITTLE else use for use in self.uses[origin]]
         uses = [use for use in uses if not contradicts(use.guards, _ELSEWHERE)]
+        if origin in self.compared:
+            uses = [use for use in uses if use.how != "made"]
         uses = [use for use in uses if use.how not in _SAYS_LITTLE] or uses
         return [
             use

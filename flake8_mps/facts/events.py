@@ -9,7 +9,7 @@ import ast
 from dataclasses import dataclass
 
 from ..finding import Step
-from ..shapes import Where, calls, keywords, methods
+from ..shapes import Where, calls, keywords, methods, statements
 from .guards import NOTHING, Guards
 
 MOVES = methods("to", "cuda") | keywords("device")
@@ -19,6 +19,8 @@ TRIGGERS: dict[str, Where] = {
     "cuda-literal": MOVES | calls("torch.device"),
     # ``.cuda()`` with no regard to whether CUDA is there.
     "cuda-method": MOVES,
+    # A tensor type of CUDA put to use.
+    "cuda-type": methods("cuda", "type") | calls("torch.set_default_tensor_type"),
     # A choice between CUDA and the CPU that can never be MPS.
     "cuda-or-cpu": MOVES | calls("torch.device"),
     # The program ends where CUDA is not available.
@@ -30,9 +32,9 @@ TRIGGERS: dict[str, Where] = {
     # float64 that NumPy or Python chose, moved to a device.
     "float64-moved": MOVES,
     # A moved tensor that nobody keeps.
-    "dropped-move": MOVES,
+    "dropped-move": MOVES | statements("float", "half", "double", "long", "int", "cpu"),
     # A module and its input, or two operands, on different devices.
-    "devices-meet": MOVES,
+    "devices-meet": MOVES | calls("torch.from_numpy", "torch.as_tensor"),
 }
 
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from . import arithmetic, calls, conditions, tables
-from .conditions import asked_by_name, condition
-from .guards import AS_WRITTEN, contradicts, has
+from .conditions import asked_by_name, condition, flag_of
+from .devices import narrowed
+from .guards import has
 from .lookups import attribute_of, element
-from .names import names_device
+from .names import names_device, names_loader
 from .values import (
-    OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Function, Items, Many, Name, Table, Tensor, Value,
+    OUTSIDE_DEVICE, SOME_LOADER, UNKNOWN, Array, Batch, Const, Device, Flag, Function, Items, Many, Name, Table, Tensor, Value,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ def _name(run: Interpreter, node: ast.Name) -> Value:
     value = run.lookup(node.id)
     if type(value) is Name:
         run.values[node] = value
+        return run.devices.typed(run, value, node)
+    if value is UNKNOWN and names_loader(node.id):
+        return SOME_LOADER
     return value
 
 
@@ -42,11 +46,9 @@ def _attribute(run: Interpreter, node: ast.Attribute) -> Value:
     value = attribute_of(run, receiver, node)
     if value is not UNKNOWN:
         run.values[node] = value
-    if type(value) is Name and value.name.startswith("torch.cuda.") and value.name.endswith("Tensor"):
-        run.guards_at[node] = run.guards
-        if contradicts(run.guards, AS_WRITTEN):
-            run.devices.used(run, run.devices.literal(run, node, "cuda"), node, "type")
-    return value
+    if value is UNKNOWN and names_loader(node.attr):
+        return SOME_LOADER
+    return run.devices.typed(run, value, node) if type(value) is Name else value
 
 
 # --- literals --------------------------------------------------------------------------------------------------------
@@ -58,6 +60,8 @@ def _constant(run: Interpreter, node: ast.Constant) -> Value:
         kind = tables.DEVICE_KINDS.get(value.partition(":")[0])
         if kind is not None and tables.DEVICE_TEXT.match(value):
             return run.devices.literal(run, node, kind)
+    elif type(value) is str and tables.CUDA_TYPE.match(value):
+        return run.devices.tensor_type(run, value, node)
     return Const(value)
 
 
@@ -102,10 +106,12 @@ def _dict(run: Interpreter, node: ast.Dict) -> Value:
 
 def _subscript(run: Interpreter, node: ast.Subscript) -> Value:
     value = run.eval(node.value)
-    run.eval(node.slice)
+    index = run.eval(node.slice)
     key = node.slice.value if isinstance(node.slice, ast.Constant) else None
     if isinstance(value, Batch):
         return value.each
+    if isinstance(index, (Flag, Name)) and isinstance(value, (Items, Table)):
+        return _picked(run, node, value, flag_of(index, node.slice))
     if isinstance(value, Items) and isinstance(key, int) and -len(value.items) <= key < len(value.items):
         return value.items[key]
     if isinstance(value, Table) and key in value.items:
@@ -119,11 +125,25 @@ def _subscript(run: Interpreter, node: ast.Subscript) -> Value:
     return asked_by_name(key) if isinstance(key, str) else UNKNOWN
 
 
+def _picked(run: Interpreter, node: ast.Subscript, value: Items | Table, flag: Flag) -> Value:
+    """``("cpu", "cuda")[torch.cuda.is_available()]``: a choice with its arms in a tuple or a dict."""
+    items = dict(enumerate(value.items)) if isinstance(value, Items) else value.items
+    left, right = items.get(True), items.get(False)
+    if len(items) != 2 or left is None or right is None:
+        return UNKNOWN
+    left = narrowed(left, flag.true(), "") if isinstance(left, Device) else left
+    right = narrowed(right, flag.false(), "") if isinstance(right, Device) else right
+    return run.choose(flag, left, right)
+
+
 # --- choices ---------------------------------------------------------------------------------------------------------
 
 
 def _conditional(run: Interpreter, node: ast.IfExp) -> Value:
     flag = condition(run, node.test)
+    if isinstance(node.body, ast.Constant) and isinstance(node.orelse, ast.Constant):
+        if (node.body.value, node.orelse.value) in ((True, False), (False, True)):
+            return flag if node.body.value else flag.opposite()  # True if torch.cuda.is_available() else False
     guards, mark = run.guards, run.devices.mark()
     run.guards = conditions.holding(guards, flag, node.test)
     left = run.eval(node.body)
@@ -169,7 +189,10 @@ def _comprehension(run: Interpreter, node: ast.ListComp | ast.GeneratorExp | ast
     kept, guards = run.env, run.guards
     run.env = run.env.copy()  # not enter(): its names are its own
     for generator in node.generators:
-        run.bind(generator.target, element(run, run.eval(generator.iter)))
+        values = run.eval(generator.iter)
+        run.bind(generator.target, element(run, values))
+        if isinstance(values, Flag):
+            run.guards = conditions.holding(run.guards, values, generator.iter)
         for test in generator.ifs:
             run.guards = run.guards | condition(run, test).when_true
     if isinstance(node, ast.DictComp):

@@ -104,7 +104,7 @@ class Interpreter:
             return True
         return not self.modules & tables.NOT_TORCH and (how != "argument" or not self.modules)
 
-    def note(self, kind: str, node: ast.AST, how: str = "", trail: tuple = (), detail: str = "") -> None:
+    def note(self, kind: str, node: ast.AST, how: str = "", detail: str = "", trail: tuple = ()) -> None:
         """Records an event once, with the guards that hold here."""
         key = (kind, node, how)
         if key not in self.events:

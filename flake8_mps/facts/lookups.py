@@ -7,10 +7,10 @@ import builtins
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from . import tables
+from . import functions, tables
 from .classes import ClassInfo
 from .conditions import asked_by_name
-from .names import dotted, names_device
+from .names import dotted, last_name, names_device
 from .values import (
     CPU_DEVICE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Class, Device, Function, Instance, Items, Many, Module, Moved, Name,
     Namespace, Table, Tensor, Value, join,
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 
 _MOVES = frozenset({"to", "cuda", "cpu", "mps", "double", "float", "half"})
+
+
+def is_property(node: ast.FunctionDef) -> bool:
+    return any(last_name(decorator) in ("property", "cached_property") for decorator in node.decorator_list)
 
 
 def unbound(run: Interpreter, name: str) -> Value:
@@ -62,6 +66,8 @@ def attribute_of(run: Interpreter, receiver: Value, node: ast.Attribute) -> Valu
     if kind is Instance:
         method = receiver.info.method(attr)
         if method is not None and attr not in receiver.info.attributes:
+            if is_property(method.node):
+                return functions.call_function(run, method, [], {}, receiver.info)
             return Function(method.node, method.around, receiver)
         value = receiver.info.attribute(attr)
         if value is not UNKNOWN:

@@ -12,7 +12,7 @@ from .guards import Fact, has
 from .names import dotted, names_device
 from .values import (
     CPU, CPU_DEVICE, GPU, OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Function, Instance, Items, Many, Module, Moved, Name,
-    Namespace, Standing, Table, Tensor, Value, standing_on,
+    Namespace, Standing, Table, Tensor, TensorType, Value, standing_on,
 )
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ STATELESS = "stateless"  # the class of a module without tensors
 
 
 _TELLING = frozenset(tables.CASTS) | {
-    "to", "cuda", "cpu", "mps", "get", "pop", "add_argument", "parse_args", "parse_known_args", "startswith",
+    "to", "cuda", "cpu", "mps", "get", "type", "astype", "pop", "add_argument", "parse_args", "parse_known_args", "startswith",
 }
 
 
@@ -43,7 +43,8 @@ def call_method(run: Interpreter, node: ast.Call, receiver: Value, attr: str, ar
         return move(run, node, receiver, CPU if attr == "cpu" else GPU, None, False)
     if attr in tables.CASTS and not args.positional:
         return move(run, node, receiver, None, tables.CASTS[attr], True)
-    receiver = as_tensor(receiver) if attr not in ("items", "values", "keys", "get") else receiver
+    if isinstance(receiver, Batch) and attr not in ("items", "values", "keys", "get") or attr in tables.OF_TENSORS:
+        receiver = as_tensor(receiver)
     if isinstance(receiver, Tensor):
         return _tensor_method(run, node, receiver, attr, args)
     if isinstance(receiver, Array):
@@ -66,6 +67,12 @@ def _by_name(run: Interpreter, node: ast.Call, receiver: Value, attr: str, args:
     elif attr in ("get", "pop") and len(args.positional) == 2 and isinstance(args.positional[1], Device):
         key = node.args[0].value if isinstance(node.args[0], ast.Constant) else ""
         return with_default(run, node, str(key), args.positional[1])
+    elif attr == "type" and (wanted := args.get(0, "dtype")) is not None:
+        run.devices.type_used(run, wanted, node, "cast")
+        if transfer.dtype_of(wanted):
+            return move(run, node, receiver, None, transfer.dtype_of(wanted), True)
+    elif attr == "astype":  # only arrays and frames have it
+        return transfer.array_method(run, node, Array(None, (), True), attr, args)
     elif attr == "startswith" and args.positional:
         return conditions.starts_with(receiver, node, args.positional[0])
     elif attr in ("eval", "train") and isinstance(receiver, Moved):
@@ -170,13 +177,13 @@ def move(run: Interpreter, node: ast.Call, receiver: Value, at: str | None, dtyp
         standing = run.standing(receiver)
         kept = dtype if cast else standing.dtype
         if kept == "float64" and (at or standing.at) in MAYBE_MPS:
-            run.note("float64-requested", (transfer.requested(node) if cast else None) or node.func, "", standing.trail)
+            run.note("float64-requested", (transfer.requested(node) if cast else None) or node.func, "", trail=standing.trail)
         trail = (transfer.step(node, "moved to the device"),) if at in MAYBE_MPS else standing.trail
         run.env[receiver.site] = Standing(at or standing.at, kept, trail)
         return receiver
     if isinstance(receiver, Moved):
         if dtype == "float64" and receiver.at in MAYBE_MPS:
-            run.note("float64-requested", transfer.requested(node) or node.func, "", receiver.trail)
+            run.note("float64-requested", transfer.requested(node) or node.func, "", trail=receiver.trail)
         return Moved(at or receiver.at, receiver.trail)
     if isinstance(receiver, (Array, Const, Device, Instance)):
         return receiver if not cast else UNKNOWN
@@ -189,8 +196,9 @@ def dropped(run: Interpreter, node: ast.Call, result: Value) -> None:
     if receiver is None or not isinstance(node.func, ast.Attribute):
         return
     path = dotted(node.func.value)
-    if isinstance(receiver, (Tensor, Batch)):
-        run.note("dropped-move", node, node.func.attr, as_tensor(receiver).trail)
+    kept = path is not None or isinstance(node.func.value, ast.Subscript)  # else it was made to be dropped
+    if isinstance(receiver, Tensor) and kept or isinstance(receiver, Batch) and receiver.each.at is not None:
+        run.note("dropped-move", node, node.func.attr, trail=as_tensor(receiver).trail)
         result = Tensor()  # where it should stand is this one finding
     if path is not None and isinstance(result, (Moved, Tensor)):
         run.env[path] = result
@@ -203,6 +211,11 @@ def dropped(run: Interpreter, node: ast.Call, result: Value) -> None:
 def _tensor_method(run: Interpreter, node: ast.Call, tensor: Tensor, attr: str, args: Arguments) -> Value:
     if attr in ("to_numpy", "numpy"):
         return Array(tensor.dtype, tensor.trail)
+    wanted = args.get(0, "dtype") if attr == "type" else None
+    if isinstance(wanted, TensorType):
+        run.devices.type_used(run, wanted, node, "cast")
+        dtype = tables.LEGACY_DTYPES.get(wanted.name.rpartition(".")[2])
+        return transfer.moved(run, node, tensor, GPU, dtype, True)
     if attr == "type" and args.positional:
         dtype = transfer.dtype_of(args.positional[0])
         return transfer.moved(run, node, tensor, None, dtype, True) if dtype else Tensor(None, None, tensor.batched)
@@ -216,7 +229,7 @@ def _tensor_method(run: Interpreter, node: ast.Call, tensor: Tensor, attr: str, 
         result = result_of(tensors)
         if attr in ("sum", "mean", "prod", "norm") and transfer.dtype_of(args.get(None, "dtype")):
             result = transfer.moved(run, node, result, None, transfer.dtype_of(args.get(None, "dtype")), True)
-        batched = result.batched and attr not in tables.REDUCTIONS
+        batched = attr in tables.SHAPED or result.batched and attr not in tables.REDUCTIONS
         return Tensor(result.at, result.dtype, batched, result.host_data, result.trail)
     if attr in tables.OTHER_DTYPE:
         return Tensor(tensor.at)
@@ -265,16 +278,16 @@ def _text_method(device: Device, node: ast.Call, attr: str, args: Arguments) -> 
 def forward(run: Interpreter, node: ast.Call, module: Module | Moved, args: Arguments) -> Value:
     """A module called on tensors; notes the ones that stand elsewhere."""
     standing = run.standing(module) if isinstance(module, Module) else Standing(module.at)
-    tensors = [value for value in map(as_tensor, args.all()) if isinstance(value, Tensor) and value.batched]
+    tensors = [value for value in map(as_tensor, args.all()) if isinstance(value, Tensor)]
     host = next((t for t in tensors if t.at == CPU), None)
     away = next((t for t in tensors if t.at in MAYBE_MPS), None)
     own = module.cls if isinstance(module, Module) else None
     if hasattr(own, "mro") and any(places_itself(run, info) for info in own.mro()):
         pass  # it moves what it is given
     elif standing.at in MAYBE_MPS and host is not None:
-        run.note("devices-meet", node, "input", host.trail)
+        run.note("devices-meet", node, "input", trail=host.trail)
     elif standing.at == CPU and away is not None:
-        run.note("devices-meet", node, "module", standing.trail)
+        run.note("devices-meet", node, "module", trail=standing.trail)
     elif standing.at is None:
         together(run, node, tensors, "operands")
     if hasattr(own, "method") and tensors and (body := own.method("forward")) is not None:
@@ -305,12 +318,12 @@ def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments)
     if not tensors or name.startswith(tables.LEAVES_MODULES_PREFIXES):
         return _escape(run, args) if tensors or not name.startswith(tables.LEAVES_MODULES_PREFIXES) and name not in tables.LEAVES_MODULES else UNKNOWN
     if short in tables.SAME_DTYPE or short in tables.OTHER_DTYPE or name.startswith("torch.nn.functional."):
-        if short not in ("where", "embedding", "save"):
+        if short != "embedding":
             together(run, node, tensors, "operands")
         result = result_of(tensors)
         if short in tables.OTHER_DTYPE:
             return Tensor(result.at)
-        batched = result.batched and short not in tables.REDUCTIONS and not tables.LOSSES.search(short)
+        batched = short in tables.SHAPED or result.batched and short not in tables.REDUCTIONS and not tables.LOSSES.search(short)
         return Tensor(result.at, result.dtype, batched, result.host_data, result.trail)
     return UNKNOWN
 

@@ -31,6 +31,12 @@ def names_device(name: str) -> bool:
 
 
 @functools.cache
+def names_loader(name: str) -> bool:
+    """True for the name of a data loader: ``loader``, ``train_loader``, ``val_dataloader``."""
+    return tables.LOADER_NAME.search(name) is not None
+
+
+@functools.cache
 def question(name: str) -> str | None:
     """What a canonical or a bare name asks of the machine: "cuda", "mps" or "other"; None for any other name."""
     for kind, names in (("cuda", tables.ASKS_CUDA), ("mps", tables.ASKS_MPS), ("other", tables.ASKS_OTHER)):

@@ -11,7 +11,7 @@ from . import arithmetic, conditions, functions, lookups, methods, tables
 from .classes import ClassInfo, describe
 from .conditions import NO_FLAG
 from .frames import Env, Frame
-from .guards import Fact, Guards
+from .guards import NOTHING, Fact, Guards
 from .values import UNKNOWN, Class, Const, Flag, Function, Name
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ def _if(run: Interpreter, node: ast.If) -> bool:
     mark = run.devices.mark()
     right_ends, right = run.branch(node.orelse, run.env.copy(), otherwise)
     right_arm = mark.until(run.devices)
-    if flag.when_true or flag.when_false:
-        left_arm.excuse_if(right_arm, run.devices)
-        right_arm.excuse_if(left_arm, run.devices)
+    asked = bool(flag.when_true or flag.when_false)
+    left_arm.excuse_if(right_arm, run.devices, asked)
+    right_arm.excuse_if(left_arm, run.devices, asked)
     if not left_ends and not right_ends:
         return False
     if left_ends and right_ends:
@@ -78,13 +78,21 @@ def _loop(run: Interpreter, body: list[ast.stmt], bind: Callable[[], None], orel
 def _for(run: Interpreter, node: ast.For | ast.AsyncFor) -> bool:
     values = run.eval(node.iter)
     element = lookups.element(run, values)
-    return _loop(run, node.body, lambda: run.bind(node.target, element), node.orelse)
+    guards = run.guards
+    if isinstance(values, Flag):  # for i in range(torch.cuda.device_count())
+        run.guards = conditions.holding(guards, values, node.iter)
+    goes_on = _loop(run, node.body, lambda: run.bind(node.target, element), node.orelse)
+    run.guards = guards
+    return goes_on
 
 
 def _while(run: Interpreter, node: ast.While) -> bool:
     flag = conditions.condition(run, node.test)
-    endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
-    return _loop(run, node.body, lambda: None, [] if endless or flag else node.orelse)
+    guards = run.guards
+    run.guards = conditions.holding(guards, flag, node.test)
+    goes_on = _loop(run, node.body, lambda: None, node.orelse)
+    run.guards = guards
+    return goes_on
 
 
 def _leave_loop(run: Interpreter, node: ast.stmt) -> bool:
@@ -141,12 +149,20 @@ def _with(run: Interpreter, node: ast.With | ast.AsyncWith) -> bool:
     return ends
 
 
+def _matched(run: Interpreter, subject: ast.expr, pattern: ast.pattern) -> Guards:
+    """What holds under ``case "cuda":``."""
+    if not isinstance(pattern, ast.MatchValue):
+        return NOTHING
+    compared = ast.Compare(subject, [ast.Eq()], [pattern.value])
+    return conditions.condition(run, compared).when_true
+
+
 def _match(run: Interpreter, node: ast.Match) -> bool:
     run.eval(node.subject)
     base, envs, arms = run.env, [run.env.copy()], []
     for case in node.cases:
         mark = run.devices.mark()
-        ends, env = run.branch(case.body, base.copy(), run.guards)
+        ends, env = run.branch(case.body, base.copy(), run.guards | _matched(run, node.subject, case.pattern))
         arms.append(mark.until(run.devices))
         if ends:
             envs.append(env)
@@ -165,6 +181,9 @@ def _assign(run: Interpreter, node: ast.Assign) -> bool:
     value = run.eval(node.value)
     for target in node.targets:
         run.bind(target, value)
+        if isinstance(target, ast.Name) and target.id == "pytestmark":  # a mark of every test below
+            marks = node.value.elts if isinstance(node.value, (ast.List, ast.Tuple)) else [node.value]
+            run.guards = run.guards | conditions.decorator_guards(run, marks)
     return True
 
 

@@ -25,6 +25,9 @@ SAME_AS = {
     "torchvision._internally_replaced_utils.load_state_dict_from_url": "torch.hub.load_state_dict_from_url",
 }
 
+# The position of map_location.
+MAP_LOCATION = {"torch.load": 1, "torch.jit.load": 1, "torch.hub.load_state_dict_from_url": 2}
+
 # Packages that hand a ``device=`` on to torch. In a file that imports none of them, the word means something else.
 TORCH_FAMILY = frozenset({
     "torch", "torchvision", "torchaudio", "torchtext", "transformers", "diffusers", "accelerate", "timm", "clip",
@@ -53,6 +56,8 @@ LEAVES_DEVICES = frozenset({
 
 # A name that holds a device.
 DEVICE_NAME = re.compile(r"(?:^|_)(?:device|dev)(?:_name|_str|_string)?$", re.IGNORECASE)
+# One that holds a data loader.
+LOADER_NAME = re.compile(r"(?:^|_)(?:data_?)?loader$", re.IGNORECASE)
 # A function that gives one.
 DEVICE_FUNCTION = re.compile(r"device|accelerator", re.IGNORECASE)
 # A switch that asks for CUDA, and one that asks for the CPU.
@@ -130,6 +135,7 @@ FACTORIES = {
     }.items()
     for name in names.split()
 }
+CUDA_TYPE = re.compile(r"torch\.cuda\.\w+Tensor$")
 LEGACY_DTYPES = {"Tensor": "float32", "FloatTensor": "float32", "HalfTensor": "float16", "DoubleTensor": "float64",
                  "LongTensor": "int64", "IntTensor": "int32", "ByteTensor": "uint8", "BoolTensor": "bool",
                  "ShortTensor": "int16", "CharTensor": "int8"}
@@ -156,6 +162,8 @@ OTHER_DTYPE = frozenset(
     "all any argmax argmin argsort eq ge gt isfinite isinf isnan le logical_and logical_not logical_or lt max min ne "
     "nonzero sort topk kthvalue median mode unique bincount histc searchsorted bucketize type_as angle real imag".split()
 )
+# Methods that modules do not have.
+OF_TENSORS = SAME_DTYPE - {"apply"} | OTHER_DTYPE | {"new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"}
 # Methods and functions whose result can be 0-dimensional.
 REDUCTIONS = frozenset({"sum", "mean", "prod", "norm", "dot", "squeeze", "std", "var", "logsumexp", "max", "min", "trapz"})
 TENSOR_ATTRIBUTES = frozenset({"T", "mT", "H", "data", "grad", "real", "imag"})
@@ -166,6 +174,9 @@ STATELESS = re.compile(
     r"Dropout[123]d|Flatten|Unflatten|Upsample|PixelShuffle|(?:Max|Avg|AdaptiveAvg|AdaptiveMax)Pool[123]d|ZeroPad2d|"
     r"ReflectionPad[123]d|ReplicationPad[123]d|CosineSimilarity|PairwiseDistance|Hardswish|Hardtanh|Fold|Unfold)$"
 )
+
+# Functions and methods that give at least one dimension.
+SHAPED = frozenset({"unsqueeze", "flatten", "stack", "cat", "concat", "concatenate", "repeat", "expand", "unfold"})
 
 # Functions of torch.nn.functional keep device and dtype; losses take tensors that must stand together.
 LOSSES = re.compile(r"(?:Loss|_loss|cross_entropy|binary_cross_entropy|binary_cross_entropy_with_logits|nll_loss|kl_div)$")
@@ -184,7 +195,7 @@ LEAVES_MODULES = frozenset({
 })
 LEAVES_MODULES_PREFIXES = ("torch.optim.", "logging.")
 # Wrappers: the module inside, where it stands.
-WRAPPERS = frozenset({"torch.compile", "torch.nn.DataParallel", "torch.jit.script", "torch.nn.Sequential"})
+WRAPPERS = frozenset({"torch.compile", "torch.nn.DataParallel", "torch.jit.script"})
 
 # --- NumPy and friends -----------------------------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ def factory(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Val
             keyword = next(keyword for keyword in node.keywords if keyword.arg == "dtype")
             run.note("float64-requested", keyword.value)
         elif made.host_data:
-            run.note("float64-moved", node.func, "factory", made.trail)
+            run.note("float64-moved", node.func, "factory", trail=made.trail)
     trail = made.trail or ((step(node, f"{dtype} from {short}"),) if dtype == "float64" else ())
     return Tensor(None if args.open else at, dtype, made.batched, made.host_data and dtype_given is None, trail)
 
@@ -63,7 +63,7 @@ def _made(run: Interpreter, node: ast.Call, kind: str, short: str, data: Value, 
         if isinstance(data, Tensor):
             return data if short != "tensor" else Tensor(data.at, data.dtype, data.batched, data.host_data, data.trail)
         dtype, trail = data_dtype(data, "float32")
-        batched = isinstance(data, (Items, Many)) or isinstance(data, Array) and (short == "from_numpy" or data.shaped)
+        batched = short == "from_numpy" or isinstance(data, (Items, Many)) or isinstance(data, Array) and data.shaped
         return Tensor(CPU if short == "from_numpy" else host, dtype, batched, True, trail)
     if kind == "like":
         return data if isinstance(data, Tensor) else Tensor()
@@ -101,9 +101,9 @@ def moved(run: Interpreter, node: ast.Call, tensor: Tensor, at: str | None, dtyp
     target, result = at or tensor.at, dtype if cast else tensor.dtype
     if result == "float64" and target in MAYBE_MPS:
         if cast or not tensor.host_data:
-            run.note("float64-requested" if cast else "float64-kept", requested(node) or node.func, "", tensor.trail)
+            run.note("float64-requested" if cast else "float64-kept", requested(node) or node.func, "", trail=tensor.trail)
         else:
-            run.note("float64-moved", node.func, "move", tensor.trail)
+            run.note("float64-moved", node.func, "move", trail=tensor.trail)
         return Tensor(target, None, tensor.batched)
     trail = tensor.trail if not cast else (step(node, f"{dtype} by .{node.func.attr}()"),) if dtype == "float64" else ()
     return Tensor(target, result, tensor.batched, tensor.host_data and not cast, trail)
@@ -124,7 +124,7 @@ def requested(node: ast.Call) -> ast.AST | None:
 def numpy(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
     """An array of NumPy's making; without ``dtype=``, most are float64."""
     kind, short = tables.NUMPY[name], name.replace("numpy.", "np.")
-    dtype_given = args.get(1 if kind == "data" and short != "np.full" else None, "dtype")
+    dtype_given = args.get(None, "dtype") or next((v for v in args.positional[1:] if dtype_of(v) and isinstance(v, Name)), None)
     if dtype_given is not None:
         dtype = dtype_of(dtype_given)
         return Array(dtype, (step(node, f"float64 asked of {short}"),) if dtype == "float64" else (), True)
@@ -151,7 +151,7 @@ def array_method(run: Interpreter, node: ast.Call, array: Array, attr: str, args
     """``a.astype(...)`` and the methods that keep or change the dtype."""
     if attr == "astype":
         dtype = dtype_of(args.get(0, "dtype"))
-        return Array(dtype, (step(node, "float64 by .astype()"),) if dtype == "float64" else ())
+        return Array(dtype, (step(node, "float64 by .astype()"),) if dtype == "float64" else (), array.shaped)
     if attr in ("mean", "std", "var"):
         dtype = "float64" if array.dtype in ("float64", "int64", "int32", "uint8", "bool") else array.dtype
         return Array(dtype, array.trail or (step(node, f"float64 from .{attr}()"),) if dtype == "float64" else ())

@@ -111,6 +111,14 @@ class Tensor(Value):
 
 
 @value
+class TensorType(Value):
+    """``torch.cuda.FloatTensor`` or its name as text; ``origin`` is where the code names it."""
+
+    name: str
+    origin: Any = field(default=None, compare=False)
+
+
+@value
 class Array(Value):
     """A NumPy array or scalar, or a pandas object, always on the CPU."""
 
@@ -257,6 +265,8 @@ def _join_unlike(left: Value, right: Value) -> Value:
             return one  # try: import x / except ImportError: x = None
         if isinstance(one, Flag) and isinstance(other, Const) and other.value is False:
             return Flag(one.when_true, NOTHING, one.ported, one.written if one.written is False else None)
+        if isinstance(one, TensorType):
+            return one
         if isinstance(one, Moved) and isinstance(other, Tensor):
             return Moved(join_at(one.at, other.at), one.trail)
     return UNKNOWN
@@ -272,6 +282,7 @@ def _is_none(value: Value) -> bool:
 
 OUTSIDE_PLACE = Place("outside")
 OUTSIDE_DEVICE = Device(frozenset({OUTSIDE_PLACE}))
+SOME_LOADER = Many(Batch(Tensor(batched=True)))  # a data loader from outside: tensors, who knows where
 CPU_DEVICE = Device(frozenset({Place("cpu")}))
 MPS_DEVICE = Device(frozenset({Place("mps")}))
 PORTABLE_DEVICE = Device(frozenset({Place("portable")}))
