@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import tables
 from .guards import AS_WRITTEN, NOTHING, ONCE_PORTED, Fact, Guards, common, contradicts, has
-from .names import last_name, question
+from .names import dotted, last_name, question
 from .values import UNKNOWN, Const, Device, Flag, Items, Name, Value, join
 
 if TYPE_CHECKING:
@@ -153,6 +153,8 @@ def comparison(run: Interpreter, node: ast.Compare) -> Value:
 def _compared_as_made(run: Interpreter, nodes: list[ast.expr], values: list[Value]) -> None:
     """``x.device == torch.device("cuda")`` puts no device to use."""
     for node, value in zip(nodes, values):
+        if isinstance(node, ast.Attribute) and node.attr in ("type", "index"):
+            node = node.value
         if isinstance(node, ast.Call) and isinstance(value, Device):
             run.devices.compared.update(place.origin for place in value.places if place.origin is not None)
         elif isinstance(node, (ast.Tuple, ast.List, ast.Set)) and isinstance(value, Items):
@@ -175,6 +177,8 @@ def _compared(
         return _platform(right, left_node)
     if not isinstance(right, Const) or swapped:
         return None
+    if right.value == "nccl":
+        return either("cuda", left_node)  # NCCL is there only with CUDA
     if right.value is None or isinstance(right.value, bool):
         holds = bool(right.value)
         same = isinstance(operator, (*_SAME, *_OTHER))
@@ -290,8 +294,8 @@ def _called(run: Interpreter, call: ast.expr | None) -> tuple[str, str]:
     """The canonical name of what a call calls, and the last part of it as written."""
     if not isinstance(call, ast.Call):
         return "", ""
-    value = run.eval(call.func)
-    return getattr(value, "name", "") if isinstance(value, Name) else "", last_name(call.func)
+    value = run.eval(call.func) if dotted(call.func) else None  # a call within is for its own place to run
+    return value.name if isinstance(value, Name) else "", last_name(call.func)
 
 
 def _is_parser_error(call: ast.expr | None) -> bool:
@@ -335,7 +339,6 @@ def caught_by(run: Interpreter, handler: ast.ExceptHandler) -> Guards:
         names.update(_CAUGHT_BY.get(value.name, ()) if isinstance(value, Name) else ())
     last = handler.body[-1]
     if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
-        run.eval(last.value.func)
         if never_returns(run, last.value):
             return NOTHING
     return NOTHING if isinstance(last, ast.Raise) else _caught(names, handler)

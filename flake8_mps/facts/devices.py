@@ -189,11 +189,16 @@ class DeviceLog:
         cuda = [place for place in places if place.kind == "cuda" and place.origin is not None]
         if kinds & PORTABLE or asks and not shown:
             self.excused.update(place.origin for place in cuda)
-        for place in cuda:
-            if "cpu" in kinds:
-                self.alternatives.add(place.origin)
-            self.narrowed[place.origin] = place.guards
-        return Device(places)
+        if "cpu" in kinds:
+            self.alternatives.update(place.origin for place in cuda)
+        return self.gone_on(Device(places))
+
+    def gone_on(self, device: Device) -> Device:
+        """A device past the last choice that may change it."""
+        for place in device.places:
+            if place.kind == "cuda" and place.origin is not None:
+                self.narrowed[place.origin] = place.guards
+        return device
 
     def merge_all(self, results: Iterable[tuple[Value, Guards]]) -> Value:
         """The device that a function returns, one way or another."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from . import arithmetic, calls, conditions, tables
 from .conditions import asked_by_name, condition, flag_of
 from .devices import narrowed
-from .guards import has
+from .guards import Fact, has
 from .lookups import attribute_of, element
 from .names import names_device, names_loader
 from .values import (
@@ -192,7 +192,7 @@ def _comprehension(run: Interpreter, node: ast.ListComp | ast.GeneratorExp | ast
         values = run.eval(generator.iter)
         run.bind(generator.target, element(run, values))
         if isinstance(values, Flag):
-            run.guards = conditions.holding(run.guards, values, generator.iter)
+            run.guards = conditions.holding(run.guards, values, generator.iter) | {Fact("past", True, generator.iter)}
         for test in generator.ifs:
             run.guards = run.guards | condition(run, test).when_true
     if isinstance(node, ast.DictComp):

@@ -263,6 +263,12 @@ class Interpreter:
                 merged[key] = self._chosen(key, flag, one, other, one, mps_on_right)
         return merged
 
+    def narrow(self, env: Env, flag: Flag) -> None:
+        """Goes on in the arm where ``flag`` holds, the other having ended: devices are what it leaves them."""
+        for key, value in env.items():
+            if isinstance(value, Device) and value is self.env.get(key) and isinstance(key, str):
+                env[key] = self.devices.gone_on(narrowed(value, flag.true(), key) or value)
+
     def _chosen(self, key: Any, flag: Flag, left: Value, right: Value, before: Value | None, mps_on_right: bool) -> Value:
         """One name after two arms. What an arm left as it was is narrowed by what the condition says of it."""
         if isinstance(left, Device) and left is before:

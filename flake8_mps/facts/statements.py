@@ -37,7 +37,8 @@ def _if(run: Interpreter, node: ast.If) -> bool:
     if left_ends and right_ends:
         run.enter(run.merge(flag, left, right, right_arm.portable))
     else:
-        env, run.guards = (left, guards) if left_ends else (right, otherwise)
+        env, run.guards, stays = (left, guards, flag) if left_ends else (right, otherwise, opposite)
+        run.narrow(env, stays)
         run.enter(env)
     return True
 
@@ -80,7 +81,7 @@ def _for(run: Interpreter, node: ast.For | ast.AsyncFor) -> bool:
     element = lookups.element(run, values)
     guards = run.guards
     if isinstance(values, Flag):  # for i in range(torch.cuda.device_count())
-        run.guards = conditions.holding(guards, values, node.iter)
+        run.guards = conditions.holding(guards, values, node.iter) | {Fact("past", True, node.iter)}
     goes_on = _loop(run, node.body, lambda: run.bind(node.target, element), node.orelse)
     run.guards = guards
     return goes_on

@@ -1,0 +1,19 @@
+"""What the README shows is what the command prints."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"```console\n\$ cd (\S+) && flake8-mps (.+)\n((?s:.+?))```")
+
+
+def test_the_first_output_is_real() -> None:
+    folder, arguments, shown = BLOCK.search((ROOT / "README.md").read_text(encoding="utf-8")).groups()
+    command = [sys.executable, "-m", "flake8_mps", *arguments.split()]
+    run = subprocess.run(command, cwd=ROOT / folder, capture_output=True, text=True)
+    assert run.stdout + run.stderr == shown
+    assert len(run.stdout.splitlines()) <= 10
