@@ -65,7 +65,7 @@ def lint(source: Source, config: Config, statistics: Statistics | None = None) -
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, DEEPEST))
     try:
-        findings = set(_findings(source, found))
+        findings = set(_findings(source, config, found))
     finally:
         sys.setrecursionlimit(limit)
     return sorted(filter(config.wants, findings), key=lambda finding: finding.sort_key)
@@ -92,7 +92,7 @@ def search() -> Search:
     return Search(where, follow, SAME_AS)
 
 
-def _findings(source: Source, statistics: Statistics) -> Iterator[Finding]:
+def _findings(source: Source, config: Config, statistics: Statistics) -> Iterator[Finding]:
     from .rule import load_rules
 
     try:
@@ -100,7 +100,7 @@ def _findings(source: Source, statistics: Statistics) -> Iterator[Finding]:
             candidates, hits = _candidates(source)
         statistics.parsed += 1
         with statistics.stage("facts"):
-            facts = _facts(source, hits, candidates)
+            facts = _facts(source, hits, candidates, config)
         statistics.interpreted += facts.interpreted
     except Exception as error:
         yield _internal_error("the engine", error)
@@ -116,17 +116,18 @@ def _candidates(source: Source) -> tuple[list[ast.AST], Any]:
     return search().candidates(source, hits), hits
 
 
-def _facts(source: Source, hits: Any, candidates: list[ast.AST]) -> Facts:
+def _facts(source: Source, hits: Any, candidates: list[ast.AST], config: Config) -> Facts:
     from .facts import Facts
 
-    return Facts(source, hits, candidates)
+    return Facts(source, hits, candidates, config)
 
 
 def _by_rule(candidates: list[ast.AST], facts: Facts) -> dict[tuple[str, str], list[ast.AST]]:
-    """The candidates by what they turn out to be: a call or an attribute of a canonical name, a method, a keyword."""
+    """The candidates by what they turn out to be: a call or an attribute of a canonical name, a method, a keyword of a
+    call, an import of a package."""
     index: dict[tuple[str, str], list[ast.AST]] = {}
     for node in candidates:
-        if not isinstance(node, ast.keyword) and not facts.reached(node):
+        if not facts.reached(node):
             continue
         if isinstance(node, ast.Call):
             name = facts.name(node.func)
@@ -138,6 +139,10 @@ def _by_rule(candidates: list[ast.AST], facts: Facts) -> dict[tuple[str, str], l
             index.setdefault(("attributes", facts.name(node) or ""), []).append(node)
         elif isinstance(node, ast.keyword):
             index.setdefault(("keywords", node.arg or ""), []).append(node)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            for package in dict.fromkeys(name.partition(".")[0] for name in names):
+                index.setdefault(("imports", package), []).append(node)
     return index
 
 
@@ -151,7 +156,7 @@ def _checked(rule: Rule, index: dict[tuple[str, str], list[ast.AST]], facts: Fac
 
 
 def _places(where: Where, index: dict[tuple[str, str], list[ast.AST]], facts: Facts) -> Iterator[Any]:
-    for kind in ("calls", "methods", "attributes", "keywords"):
+    for kind in ("calls", "methods", "attributes", "keywords", "imports"):
         for name in sorted(getattr(where, kind)):
             yield from index.get((kind, name), ())
     yield from facts.events(where.conflicts)

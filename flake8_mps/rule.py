@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .facts import Facts
 
 __all__ = [
-    "Example", "Raises", "Rule", "RunsOnCpu", "Severity", "Where", "World", "attributes", "calls", "checkpoint",
+    "Example", "Raises", "Rule", "Runs", "RunsOnCpu", "Severity", "Warns", "Where", "World", "attributes", "calls", "checkpoint",
     "conflicts", "imports", "keywords", "load_rules", "methods",
 ]
 
@@ -48,7 +48,24 @@ class RunsOnCpu:
     same_on_linux: bool = True
 
 
-Expectation = Raises | RunsOnCpu
+@dataclass(frozen=True)
+class Warns:
+    """A Mac runs the example to its end and warns, with ``text`` in the message of a ``type``."""
+
+    type: type[Warning]
+    text: str
+    same_on_linux: bool = False
+
+
+@dataclass(frozen=True)
+class Runs:
+    """A Mac runs the example to its end and says nothing; ``but`` is what goes wrong all the same, in words."""
+
+    but: str
+    same_on_linux: bool = False
+
+
+Expectation = Raises | RunsOnCpu | Warns | Runs
 
 
 # --- examples --------------------------------------------------------------------------------------------------------

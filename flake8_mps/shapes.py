@@ -176,6 +176,7 @@ class Search:
         self._called = {name.rpartition(".")[2] for name in where.calls} | where.methods
         self._referred = {name.rpartition(".")[2] for name in where.attributes}
         self._keywords = where.keywords
+        self._imports = where.imports
         self._last = frozenset(self._called | self._referred | {"cuda"})
 
     def passes(self, text: str) -> bool:
@@ -232,10 +233,17 @@ class Search:
             shapes.append({"kind": "attribute", "regex": _tail(referred)})
         if keywords:
             shapes.append({"kind": "keyword_argument", "has": {"field": "name", "regex": f"^({'|'.join(keywords)})$"}})
+        imported = sorted(name for name in self._imports if name in text)
+        if imported:
+            regex = rf"^(?:from|import)[ \t]+(?:[\w. \t]+,[ \t]*)*(?:{'|'.join(imported)})(?:[^A-Za-z0-9_]|$)"
+            shapes += ({"kind": kind, "regex": regex} for kind in ("import_statement", "import_from_statement"))
         return {"rule": {"any": shapes or [{"kind": "call", "regex": "^$"}]}}
 
 
-_NODES = {"call": ast.Call, "attribute": ast.Attribute, "keyword_argument": ast.keyword}
+_NODES = {
+    "call": ast.Call, "attribute": ast.Attribute, "keyword_argument": ast.keyword, "import_statement": ast.Import,
+    "import_from_statement": ast.ImportFrom,
+}
 
 
 def _words(where: Where) -> Iterator[Word]:
@@ -254,7 +262,7 @@ def _words(where: Where) -> Iterator[Word]:
     for name in sorted(where.statements):
         yield Word(f".{name}(", rf"\.{name}\(\)[ \t]*(?:#|\n|$)", alone=True)
     for name in sorted(where.imports):
-        yield Word(name, rf"{name}\b")
+        yield Word(name, rf"(?<![\w.]){name}\b")
 
 
 def _tail(words: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
+from ..config import Config
 from ..shapes import Hits
 from ..source import Source
 from .conditions import asks
@@ -19,8 +20,9 @@ __all__ = ["Event", "Facts"]
 class Facts:
     """The facts of one file. Only functions in units that hold a candidate are run, and those that they call."""
 
-    def __init__(self, source: Source, hits: Hits, candidates: Iterable[ast.AST]) -> None:
+    def __init__(self, source: Source, hits: Hits, candidates: Iterable[ast.AST], config: Config) -> None:
         self.source = source
+        self.config = config
         self._hits = hits
         wanted = hits.followed | {hits.unit_at(node.lineno) for node in candidates}  # type: ignore[attr-defined]
         self._run = Interpreter(source)

@@ -51,8 +51,7 @@ def call(run: Interpreter, node: ast.Call) -> Value:
             callee = run.devices.typed(run, callee, function)
     else:
         receiver, callee = None, run.eval(function)
-    seen = run.guards_at.get(node)
-    run.guards_at[node] = run.guards if seen is None else seen & run.guards
+    run.reach(node)
     args = _arguments(run, node, callee)
     kind = type(callee)
     if kind is TensorType:
@@ -93,6 +92,7 @@ def _arguments(run: Interpreter, node: ast.Call, callee: Value) -> Arguments:
         else:
             positional.append(value)
     for keyword in node.keywords:
+        run.reach(keyword)
         value = _map_location(run, keyword.value) if keyword.arg == "map_location" else run.eval(keyword.value)
         if keyword.arg is None:
             is_open = is_open or not isinstance(value, Table)

@@ -282,10 +282,12 @@ def decorator_guards(run: Interpreter, decorators: list[ast.expr]) -> Guards:
 _EXITS = frozenset({"sys.exit", "os._exit", "builtins.exit", "builtins.quit", "os.abort"})
 _SKIPS = frozenset({"pytest.skip", "pytest.importorskip", "unittest.SkipTest", "pytest.xfail"})
 # What CUDA's interfaces raise on a machine without it, by the name that a handler gives, with those it covers.
-_FAILURES = ("AssertionError", "RuntimeError", "TypeError", "AttributeError", "KeyError", "NotImplementedError", "OSError")
+_FAILURES = ("AssertionError", "RuntimeError", "TypeError", "AttributeError", "KeyError", "NotImplementedError", "OSError",
+             "ImportError", "ModuleNotFoundError")
 _CAUGHT_BY = {f"builtins.{name}": (name,) for name in _FAILURES} | {
     "builtins.Exception": _FAILURES, "builtins.BaseException": _FAILURES,
     "builtins.RuntimeError": ("RuntimeError", "NotImplementedError"), "builtins.LookupError": ("KeyError",),
+    "builtins.ImportError": ("ImportError", "ModuleNotFoundError"),
 }
 _USUAL = ("AssertionError", "RuntimeError")  # of .cuda(), .to("cuda") and torch.load
 

@@ -46,6 +46,8 @@ def _attribute(run: Interpreter, node: ast.Attribute) -> Value:
     value = attribute_of(run, receiver, node)
     if value is not UNKNOWN:
         run.values[node] = value
+        if type(value) is Name:
+            run.reach(node)
     if value is UNKNOWN and names_loader(node.attr):
         return SOME_LOADER
     return run.devices.typed(run, value, node) if type(value) is Name else value

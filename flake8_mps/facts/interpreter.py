@@ -21,7 +21,7 @@ from .frames import Env, Frame
 from .guards import AS_WRITTEN, NOTHING, Fact, Guards, contradicts, has
 from .names import dotted
 from .values import (
-    CPU, UNKNOWN, Batch, Device, Flag, Function, Instance, Items, Module, Namespace, Standing, Table, Tensor, Value, join,
+    CPU, UNKNOWN, Batch, Device, Flag, Function, Instance, Items, Module, Name, Namespace, Standing, Table, Tensor, Value, join,
 )
 
 
@@ -110,6 +110,11 @@ class Interpreter:
         if key not in self.events:
             self.events[key] = Event(kind, node, how, self.guards, trail, detail)
 
+    def reach(self, node: ast.AST) -> None:
+        """Keeps what holds at a node, whichever way it is come to."""
+        seen = self.guards_at.get(node)
+        self.guards_at[node] = self.guards if seen is None else seen & self.guards
+
     def eval(self, node: ast.expr) -> Value:
         return _EVALUATE.get(type(node), _children)(self, node)
 
@@ -154,7 +159,10 @@ class Interpreter:
             self._bind_item(target, value)
 
     def _bind_attribute(self, target: ast.Attribute, value: Value) -> None:
-        self.eval(target.value)
+        holder = self.eval(target.value)
+        if isinstance(holder, Name):  # torch.backends.cudnn.benchmark = True
+            self.values[target] = lookups.attribute_of(self, holder, target)
+            self.reach(target)
         path = dotted(target)
         if path:
             self.bound_attributes.add(target.attr)

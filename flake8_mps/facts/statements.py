@@ -243,6 +243,7 @@ def _global(run: Interpreter, node: ast.Global) -> bool:
 
 
 def _import(run: Interpreter, node: ast.Import) -> bool:
+    run.reach(node)
     for alias in node.names:
         run.modules.add(alias.name.partition(".")[0])
         if alias.asname:
@@ -254,6 +255,7 @@ def _import(run: Interpreter, node: ast.Import) -> bool:
 
 
 def _import_from(run: Interpreter, node: ast.ImportFrom) -> bool:
+    run.reach(node)
     module = "." * node.level + (node.module or "")
     if not node.level:
         run.modules.add(module.partition(".")[0])
