@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,28 +75,37 @@ class Observation:
     """What one run of an example did.
 
     ``raised`` names the type of the exception and its bases, ``line`` is the innermost one in the example itself.
-    ``devices`` are those on which results of operators lived, if that was asked.
+    ``devices`` are those on which results of operators lived, if that was asked. ``warnings`` has a pair for each: the
+    types, as for an exception, and the message.
     """
 
     raised: tuple[str, ...] = ()
     text: str = ""
     line: int | None = None
     devices: frozenset[str] = frozenset()
+    warnings: tuple[tuple[list[str], str], ...] = ()
 
     def __str__(self) -> str:
         if self.raised:
             return f"{self.raised[0]} on line {self.line}: {self.text}"
-        return f"a clean end, operators on {', '.join(sorted(self.devices)) or 'no device'}"
+        warned = "".join(f"; {types[0]}: {text}" for types, text in self.warnings)
+        return f"a clean end, operators on {', '.join(sorted(self.devices)) or 'no device'}{warned}"
 
 
 def disagreement(expect: Expectation, line: int | None, seen: Observation) -> str:
     """How a run differs from what was expected of it; empty when it does not."""
-    from flake8_mps.rule import Raises
+    from flake8_mps.rule import Raises, Runs, Warns
 
     if isinstance(expect, Raises):
         name = _name(expect.type)
         agrees = name in seen.raised and expect.text in seen.text and seen.line == line
         wanted = f"{name} on line {line}: {expect.text}"
+    elif isinstance(expect, Warns):
+        name = _name(expect.type)
+        agrees = not seen.raised and any(name in types and expect.text in text for types, text in seen.warnings)
+        wanted = f"a clean end and {name}: {expect.text}"
+    elif isinstance(expect, Runs):
+        agrees, wanted = not seen.raised, "a clean end"
     else:
         agrees = not seen.raised and seen.devices == {"cpu"}
         wanted = "a clean end, operators on cpu"
@@ -140,7 +150,10 @@ class Zygote:
             }
             print(json.dumps(job), file=self._process.stdin, flush=True)
             seen = self._receive()
-        return Observation(tuple(seen["raised"]), seen["text"], seen["line"], frozenset(seen["devices"]))
+        return Observation(
+            tuple(seen["raised"]), seen["text"], seen["line"], frozenset(seen["devices"]),
+            tuple((types, text) for types, text in seen["warnings"]),
+        )
 
     def _receive(self) -> Any:
         if line := self._process.stdout.readline():
@@ -203,7 +216,7 @@ def _be_child(job: dict[str, Any], writer: int) -> NoReturn:
 
 
 def _seen(**what: Any) -> dict[str, Any]:
-    return {"raised": [], "text": "", "line": None, "devices": []} | what
+    return {"raised": [], "text": "", "line": None, "devices": [], "warnings": []} | what
 
 
 def _observe(job: dict[str, Any]) -> dict[str, Any]:
@@ -213,7 +226,9 @@ def _observe(job: dict[str, Any]) -> dict[str, Any]:
     sys.argv = ["example.py"]
     sys.path.insert(0, os.getcwd())
     devices: set[str] = set()
-    with _watching(devices) if job["devices"] else contextlib.nullcontext():
+    watching = _watching(devices) if job["devices"] else contextlib.nullcontext()
+    with watching, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
         try:
             runpy.run_path("example.py", run_name="__main__")
         except BaseException as error:
@@ -224,7 +239,8 @@ def _observe(job: dict[str, Any]) -> dict[str, Any]:
                 text=str(error),
                 line=lines[-1] if lines else None,
             )
-    return _seen(devices=sorted(devices))
+    said = [([_name(kind) for kind in warning.category.__mro__], str(warning.message)) for warning in warned]
+    return _seen(devices=sorted(devices), warnings=said)
 
 
 def _write_checkpoint(path: str, device: str) -> None:
