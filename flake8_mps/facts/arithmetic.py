@@ -49,7 +49,7 @@ def _tensors(run: Interpreter, node: ast.AST, operator: ast.operator, left: Valu
             return Tensor(tensor.at, "float64", True, True, other.trail) if wide else Tensor(tensor.at)
         known = tensor.dtype if isinstance(other, Const) and tensor.dtype in _FLOATS else None
         return Tensor(tensor.at, known or (tensor.dtype if tensor.dtype == "float64" else None), tensor.batched,
-                      tensor.host_data, tensor.trail)
+                      tensor.host_data, tensor.trail, tensor.origin)
     together(run, node, tensors, "operands")
     return result_of(tensors)
 
@@ -58,7 +58,16 @@ def together(run: Interpreter, node: ast.AST, tensors: list[Tensor], how: str) -
     """Notes tensors that stand on different devices; a 0-dimensional CPU tensor may meet any other."""
     host = next((t for t in tensors if t.at == CPU and t.batched), None)
     if host is not None and any(t.at in MAYBE_MPS for t in tensors):
+        apart(run, node, host, how)
+
+
+def apart(run: Interpreter, node: ast.AST, host: Tensor, how: str) -> None:
+    """Notes a tensor on the CPU that meets the device: in a module's own code where it was made or kept, else here."""
+    info = run.frame.info
+    if host.origin is None or info is None or not info.is_module:
         run.note("devices-meet", node, how, trail=host.trail)
+    else:
+        run.note("kept-on-cpu" if isinstance(host.origin.ctx, ast.Store) else "made-on-cpu", host.origin, trail=host.trail)
 
 
 def in_place(run: Interpreter, node: ast.AST, held: Value, given: Value) -> None:
@@ -78,7 +87,8 @@ def result_of(tensors: list[Tensor]) -> Tensor:
     dtype = dtypes.pop() if len(dtypes) == 1 else "float64" if "float64" in dtypes else None
     trail = next((t.trail for t in standing if t.dtype == dtype and t.trail), ())
     host = any(t.host_data for t in standing)
-    return Tensor(at, dtype, any(t.batched for t in tensors), host, trail)
+    origin = standing[0].origin if len(standing) == 1 else None
+    return Tensor(at, dtype, any(t.batched for t in tensors), host, trail, origin)
 
 
 def _numpy_dtype(operator: ast.operator, left: Value, right: Value) -> str | None:
@@ -103,5 +113,5 @@ def indexed(value: Tensor | Array, index: ast.expr) -> Value:
     if isinstance(value, Tensor):
         parts = index.elts if isinstance(index, ast.Tuple) else [index]
         kept = any(isinstance(p, ast.Slice) or isinstance(p, ast.Constant) and not isinstance(p.value, int) for p in parts)
-        return Tensor(value.at, value.dtype, value.batched and kept, value.host_data, value.trail)
+        return Tensor(value.at, value.dtype, value.batched and kept, value.host_data, value.trail, value.origin)
     return value

@@ -171,6 +171,8 @@ def _named(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Valu
     flag = asks(name, node)
     if flag is not None:
         return flag
+    if name.startswith(tables.WANTS_ARRAYS):
+        transfer.wants_array(run, node, args)
     if name.startswith("torch."):
         return methods.torch_function(run, node, name, args)
     return _unknown(run, node, args)
@@ -208,6 +210,12 @@ def _use_device(run: Interpreter, node: ast.Call, name: str, args: Arguments) ->
 
 def _default_type(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
     run.devices.type_used(run, args.get(0, "t"), node, "default")
+    return UNKNOWN
+
+
+def _default_dtype(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    if transfer.dtype_of(args.get(0, "d")) == "float64":
+        run.default_float64.append((node, run.guards))
     return UNKNOWN
 
 
@@ -281,6 +289,7 @@ def _environment(run: Interpreter, node: ast.Call, name: str, args: Arguments) -
 CALLS: dict[str, Callable[[Interpreter, ast.Call, str, Arguments], Value]] = {
     "torch.device": _device,
     "torch.set_default_device": _use_device,
+    "torch.set_default_dtype": _default_dtype,
     "torch.set_default_tensor_type": _default_type,
     "torch.cuda.set_device": _use_device,
     "torch.accelerator.current_accelerator": _portable,

@@ -11,6 +11,7 @@ from ..shapes import FUNCTIONS
 from .values import UNKNOWN, Class, Function, Module, Moved, Name, Tensor, Value
 
 if TYPE_CHECKING:
+    from ..source import Source
     from .interpreter import Interpreter
 
 _WRITTEN = re.compile(r"\bself\.(\w+)(?:\s*:[^=\n]+)?\s*=(?!=)")
@@ -55,6 +56,14 @@ class ClassInfo:
     def is_foreign(self) -> bool:
         """True when a base comes from somewhere else, so that objects can hold what this file does not show."""
         return any(not isinstance(base, Class) for info in self.mro() for base in info.bases)
+
+    def text(self, source: Source) -> str:
+        return "\n".join(source.lines[self.node.lineno - 1 : self.node.end_lineno])
+
+    def registers(self, source: Source, name: str) -> bool:
+        """True when the class hands an attribute on to a container of torch's, or registers what is in it."""
+        wrapped = re.compile(rf"(?:List|Sequential|Dict)\(\s*\*{{0,2}}\s*self\.{name}\b|add_module\(|setattr\(|register_module\(")
+        return any(wrapped.search(info.text(source)) for info in self.mro())
 
     def method(self, name: str) -> Function | None:
         for info in self.mro():

@@ -14,6 +14,8 @@ from .guards import NOTHING, Guards
 
 MOVES = methods("to", "cuda") | keywords("device")
 
+FORWARD = calls("forward", "ModuleList")
+
 TRIGGERS: dict[str, Where] = {
     # A literal CUDA device that something uses with no regard to whether CUDA is there.
     "cuda-literal": MOVES | calls("torch.device"),
@@ -31,6 +33,19 @@ TRIGGERS: dict[str, Where] = {
     "float64-kept": MOVES,
     # float64 that NumPy or Python chose, moved to a device.
     "float64-moved": MOVES,
+    # Another dtype that MPS has not.
+    "unsupported-dtype": MOVES,
+    # float64 for whatever is made from here on, in a file that uses devices.
+    "float64-default": calls("torch.set_default_dtype"),
+    # A tensor made on the CPU, or kept there by a module, that meets the module's inputs.
+    "made-on-cpu": FORWARD,
+    "kept-on-cpu": FORWARD,
+    # Layers in a plain list.
+    "layers-in-list": FORWARD,
+    # A tensor of a device made an array.
+    "numpy-on-device": MOVES | methods("numpy"),
+    # Integers for a layer that wants floats.
+    "integers-into-layer": MOVES | FORWARD,
     # A moved tensor that nobody keeps.
     "dropped-move": MOVES | statements("float", "half", "double", "long", "int", "cpu"),
     # A module and its input, or two operands, on different devices.

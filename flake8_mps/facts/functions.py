@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from .frames import Env, Frame
 from .guards import NOTHING, ONCE_PORTED, Fact, Guards, contradicts
 from .names import last_name, names_device
 from .values import (
-    OUTSIDE_DEVICE, UNKNOWN, Const, Device, Function, Instance, Items, Module, Standing, Tensor, Value, join,
+    OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Const, Device, Function, Instance, Items, Module, Standing, Tensor, Value, join,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def call_function(
         return UNKNOWN
     method = info is not None and not is_static(node)
     bound = parameters(run, node, args, keywords, 1 if method else 0)
+    if info is not None and info.is_module and not args and not keywords and node.name != "__init__":
+        _inputs(run, node, bound)
     key = (tuple(bound.values()), run.guards)
     seen = run.variants.setdefault(node, {})
     store = {k: v for k, v in bound.items() if isinstance(v, Module)}
@@ -107,7 +110,7 @@ def _keep_attributes(run: Interpreter, info: ClassInfo, env: Env) -> None:
             if key.startswith(prefix):
                 info.attributes[key[len(prefix):]] = value
         else:
-            info.store[key] = value if not info.is_module else Standing()
+            info.store[key] = value if not info.is_module else Standing(OUTSIDE)
 
 
 def _result(run: Interpreter, node: ast.AST, returns: list[tuple[Value, Guards]]) -> Value:
@@ -158,6 +161,18 @@ def parameters(
         if rest is not None:
             bound[rest.arg] = UNKNOWN
     return bound
+
+
+_TENSOR_USE = r"\b{}\.(?:shape|size\(|device|dim\(|ndim|view\(|reshape\(|permute\(|transpose\(|unsqueeze\(|flatten\(|type_as\(|is_cuda)"
+
+
+def _inputs(run: Interpreter, node: ast.FunctionDef, bound: dict[str, Value]) -> None:
+    """The tensors that a module is given stand where it stands: that may be MPS. Known by what is done with them."""
+    text = "\n".join(run.source.lines[node.lineno - 1 : node.end_lineno])
+    for name, value in bound.items():
+        if value is UNKNOWN or value == Tensor():
+            if isinstance(value, Tensor) or re.search(_TENSOR_USE.format(re.escape(name)), text):
+                bound[name] = Tensor(OUTSIDE, None, True)
 
 
 def _unfilled(run: Interpreter, parameter: ast.arg, default: ast.expr | None, called: bool) -> Value:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..source import Source
-from . import expressions, functions, lookups, statements, tables
+from . import expressions, functions, lookups, methods, statements, tables
 from .classes import ClassInfo
 from .devices import Arm, DeviceLog, narrowed
 from .events import Event
@@ -21,7 +22,7 @@ from .frames import Env, Frame
 from .guards import AS_WRITTEN, NOTHING, Fact, Guards, contradicts, has
 from .names import dotted
 from .values import (
-    CPU, UNKNOWN, Batch, Device, Flag, Function, Instance, Items, Module, Name, Namespace, Standing, Table, Tensor, Value, join,
+    CPU, UNKNOWN, Batch, Device, Flag, Function, Instance, Items, Many, Module, Name, Namespace, Standing, Table, Tensor, Value, join,
 )
 
 
@@ -41,6 +42,8 @@ class Interpreter:
         self.options: dict[str, Value] = {}
         self.bound_attributes: set[str] = set()  # the last parts of dotted names in any environment
         self.attributes: dict[str, Value] = {}
+        self.uses_devices = False  # something is, or may be, on MPS
+        self.default_float64: list[tuple[ast.AST, Guards]] = []
         # Where tensors are made without device=; not known where the file sets a default.
         self.default_place = None if _DEFAULT_DEVICE.search(source.text) else CPU
         self.literal_guards: dict[ast.AST, Guards] = {}  # where a CUDA literal is written
@@ -74,6 +77,9 @@ class Interpreter:
                     self._run_pending(*other)
                 self._run_pending(*defined)
         self.devices.decide(self)
+        for node, guards in self.default_float64 if self.uses_devices else ():
+            self.guards = guards
+            self.note("float64-default", node)
 
     def _run_pending(self, function: Function, guards: Guards, info: ClassInfo | None) -> None:
         if function.node not in self.ran or function.node in self.run_with_defaults:
@@ -166,10 +172,27 @@ class Interpreter:
         path = dotted(target)
         if path:
             self.bound_attributes.add(target.attr)
+            if path == f"{self.frame.receiver}.{target.attr}" and self.frame.info is not None:
+                value = self._kept(target, value)
             self.env[path] = value = self.devices.by_name(target.attr, value)
             if path.partition(".")[0] != self.frame.receiver:
                 self.attributes[path] = join(self.attributes.get(path), value)
         self.devices.named(self, target.attr, value)
+
+    def _kept(self, target: ast.Attribute, value: Value) -> Value:
+        """What an object keeps of a value: a tensor remembers where it was put."""
+        self.keeps_modules(target, value)
+        if isinstance(value, Tensor) and value.at == CPU and self.frame.name == "__init__":
+            return replace(value, origin=target)
+        return value
+
+    def keeps_modules(self, target: ast.expr, value: Value) -> None:
+        """Notes layers that a module keeps in a plain list, where neither .to() nor parameters() finds them."""
+        info = self.frame.info
+        parts = value.items if isinstance(value, Items) else (value.each,) if isinstance(value, Many) else ()
+        layers = [part for part in parts if isinstance(part, Module) and part.cls is not methods.STATELESS]
+        if layers and info is not None and info.is_module and not info.registers(self.source, target.attr):
+            self.note("layers-in-list", target)
 
     def _bind_item(self, target: ast.Subscript, value: Value) -> None:
         self.eval(target.slice)

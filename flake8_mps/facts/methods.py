@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from . import conditions, functions, tables, transfer
-from .arithmetic import MAYBE_MPS, as_tensor, result_of, together
+from .arithmetic import MAYBE_MPS, apart, as_tensor, result_of, together
 from .devices import Use
 from .guards import Fact, has
 from .names import dotted, names_device
@@ -25,7 +25,7 @@ STATELESS = "stateless"  # the class of a module without tensors
 
 
 _TELLING = frozenset(tables.CASTS) | {
-    "to", "cuda", "cpu", "mps", "get", "type", "astype", "pop", "add_argument", "parse_args", "parse_known_args", "startswith",
+    "to", "cuda", "cpu", "mps", "get", "type", "astype", "append", "pop", "add_argument", "parse_args", "parse_known_args", "startswith",
 }
 
 
@@ -73,6 +73,10 @@ def _by_name(run: Interpreter, node: ast.Call, receiver: Value, attr: str, args:
             return move(run, node, receiver, None, transfer.dtype_of(wanted), True)
     elif attr == "astype":  # only arrays and frames have it
         return transfer.array_method(run, node, Array(None, (), True), attr, args)
+    elif attr == "append" and args.positional and isinstance(receiver, (Items, Many)):
+        held = dotted(node.func.value)
+        if held and held.startswith(f"{run.frame.receiver}."):
+            run.keeps_modules(node.func.value, Items(tuple(args.positional)))
     elif attr == "startswith" and args.positional:
         return conditions.starts_with(receiver, node, args.positional[0])
     elif attr in ("eval", "train") and isinstance(receiver, Moved):
@@ -179,6 +183,7 @@ def move(run: Interpreter, node: ast.Call, receiver: Value, at: str | None, dtyp
         if kept == "float64" and (at or standing.at) in MAYBE_MPS:
             run.note("float64-requested", (transfer.requested(node) if cast else None) or node.func, "", trail=standing.trail)
         trail = (transfer.step(node, "moved to the device"),) if at in MAYBE_MPS else standing.trail
+        run.uses_devices = run.uses_devices or at in MAYBE_MPS
         run.env[receiver.site] = Standing(at or standing.at, kept, trail)
         return receiver
     if isinstance(receiver, Moved):
@@ -209,8 +214,10 @@ def dropped(run: Interpreter, node: ast.Call, result: Value) -> None:
 
 
 def _tensor_method(run: Interpreter, node: ast.Call, tensor: Tensor, attr: str, args: Arguments) -> Value:
-    if attr in ("to_numpy", "numpy"):
-        return Array(tensor.dtype, tensor.trail)
+    if attr == "numpy":
+        if tensor.at in MAYBE_MPS:
+            run.note("numpy-on-device", node.func, "method", trail=tensor.trail)
+        return Array(tensor.dtype, tensor.trail, tensor.batched)
     wanted = args.get(0, "dtype") if attr == "type" else None
     if isinstance(wanted, TensorType):
         run.devices.type_used(run, wanted, node, "cast")
@@ -224,14 +231,16 @@ def _tensor_method(run: Interpreter, node: ast.Call, tensor: Tensor, attr: str, 
     others = [as_tensor(value) for value in args.all()]
     tensors = [tensor, *(value for value in others if isinstance(value, Tensor))]
     if attr in tables.SAME_DTYPE:
-        if len(tensors) > 1 and attr not in ("copy_", "index_select", "gather"):
+        if len(tensors) > 1 and attr != "copy_":
             together(run, node, tensors, "operands")
         result = result_of(tensors)
         if attr in ("sum", "mean", "prod", "norm") and transfer.dtype_of(args.get(None, "dtype")):
             result = transfer.moved(run, node, result, None, transfer.dtype_of(args.get(None, "dtype")), True)
         batched = attr in tables.SHAPED or result.batched and attr not in tables.REDUCTIONS
-        return Tensor(result.at, result.dtype, batched, result.host_data, result.trail)
+        return Tensor(result.at, result.dtype, batched, result.host_data, result.trail, result.origin)
     if attr in tables.OTHER_DTYPE:
+        if attr == "type_as" and len(tensors) > 1:
+            return Tensor(tensors[1].at, tensors[1].dtype, tensor.batched)
         return Tensor(tensor.at)
     return UNKNOWN
 
@@ -285,7 +294,7 @@ def forward(run: Interpreter, node: ast.Call, module: Module | Moved, args: Argu
     if hasattr(own, "mro") and any(places_itself(run, info) for info in own.mro()):
         pass  # it moves what it is given
     elif standing.at in MAYBE_MPS and host is not None:
-        run.note("devices-meet", node, "input", trail=host.trail)
+        apart(run, node, host, "input")
     elif standing.at == CPU and away is not None:
         run.note("devices-meet", node, "module", trail=standing.trail)
     elif standing.at is None:
@@ -294,9 +303,18 @@ def forward(run: Interpreter, node: ast.Call, module: Module | Moved, args: Argu
         result = functions.call_function(run, body, args.positional, args.keywords, own)
         if result is not UNKNOWN:
             return result
+    if isinstance(module, Module) and tables.FLOAT_LAYERS.search(module.layer):
+        integers_into(run, node, tensors[:1])
     at = standing.at or (tensors[0].at if tensors else None)
     result = Tensor(at, standing.dtype, True)
     return result if isinstance(module, Module) and module.cls in (None, STATELESS) else Batch(result)
+
+
+def integers_into(run: Interpreter, node: ast.Call, tensors: list[Tensor]) -> None:
+    """Notes integers given to weights that are floating."""
+    for tensor in tensors:
+        if tensor.dtype in ("uint8", "int64", "int32", "int16", "int8", "bool"):
+            run.note("integers-into-layer", node, tensor.dtype, trail=tensor.trail)
 
 
 def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
@@ -320,6 +338,8 @@ def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments)
     if short in tables.SAME_DTYPE or short in tables.OTHER_DTYPE or name.startswith("torch.nn.functional."):
         if short != "embedding":
             together(run, node, tensors, "operands")
+        if short in tables.FLOAT_FUNCTIONS and name.startswith("torch.nn.functional."):
+            integers_into(run, node, tensors[:1])
         result = result_of(tensors)
         if short in tables.OTHER_DTYPE:
             return Tensor(result.at)
@@ -341,7 +361,7 @@ def _layer(run: Interpreter, node: ast.Call, short: str, args: Arguments) -> Val
     inner = [value for value in args.positional if isinstance(value, Module)]
     if tables.STATELESS.search(short) and not args.open and not {"weight", "pos_weight"} & args.keywords.keys():
         if not (short.endswith("Loss") and args.positional):
-            return Module(node, STATELESS)
+            return Module(node, STATELESS, short)
     if tables.LOSSES.search(short):
         at: str | None = None
     elif inner:
@@ -351,7 +371,7 @@ def _layer(run: Interpreter, node: ast.Call, short: str, args: Arguments) -> Val
         at = None if args.open else transfer.place_of(args.get(None, "device"), run.default_place)
     dtype = transfer.dtype_of(args.get(None, "dtype")) if "dtype" in args.keywords else "float32"
     run.env[node] = Standing(at, dtype)
-    return Module(node)
+    return Module(node, None, short)
 
 
 def _data(run: Interpreter, node: ast.Call, short: str, args: Arguments) -> Value:

@@ -104,6 +104,7 @@ DTYPES = {
         "float32": "torch.float32 torch.float numpy.float32 numpy.single",
         "float16": "torch.float16 torch.half numpy.float16 numpy.half",
         "bfloat16": "torch.bfloat16",
+        "float8": "torch.float8_e4m3fn torch.float8_e5m2 torch.float8_e4m3fnuz torch.float8_e5m2fnuz",
         "complex128": "torch.complex128 torch.cdouble numpy.complex128 numpy.cdouble builtins.complex",
         "complex64": "torch.complex64 torch.cfloat numpy.complex64",
         "int64": "torch.int64 torch.long numpy.int64 numpy.int_ numpy.intp builtins.int",
@@ -115,6 +116,8 @@ DTYPES = {
     }.items()
     for name in names.split()
 }
+# Dtypes other than float64 that MPS has not, in any release (c10 ScalarType to MPSDataType: OperationUtils.mm).
+NEVER_ON_MPS = frozenset({"complex128", "float8"})
 DTYPE_TEXT = {"float64": "float64", "double": "float64", "float": "float64", "float32": "float32", "f4": "float32", "f8": "float64",
               "float16": "float16", "int64": "int64", "int32": "int32", "int": "int64", "uint8": "uint8", "bool": "bool",
               "d": "float64", "f": "float32", "complex128": "complex128", "complex64": "complex64", "int8": "int8"}
@@ -177,6 +180,12 @@ STATELESS = re.compile(
 
 # Functions and methods that give at least one dimension.
 SHAPED = frozenset({"unsqueeze", "flatten", "stack", "cat", "concat", "concatenate", "repeat", "expand", "unfold"})
+
+# Layers whose weights are floating, and so has to be what they are given.
+FLOAT_LAYERS = re.compile(r"(?:Linear|Bilinear|Conv(?:Transpose)?[123]d|RNN|LSTM|GRU|TransformerEncoder)$")
+FLOAT_FUNCTIONS = frozenset({"linear", "conv1d", "conv2d", "conv3d", "conv_transpose2d", "bilinear"})
+# Packages whose functions turn what they are given into arrays.
+WANTS_ARRAYS = ("matplotlib.", "sklearn.", "scipy.", "seaborn.", "skimage.", "cv2.", "pandas.")
 
 # Functions of torch.nn.functional keep device and dtype; losses take tensors that must stand together.
 LOSSES = re.compile(r"(?:Loss|_loss|cross_entropy|binary_cross_entropy|binary_cross_entropy_with_logits|nll_loss|kl_div)$")

@@ -46,14 +46,19 @@ def factory(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Val
     dtype_given = args.get(None, "dtype")
     at = place_of(args.get(None, "device"), made.at)
     dtype = made.dtype if dtype_given is None else dtype_of(dtype_given)
-    if dtype == "float64" and at in MAYBE_MPS and not args.open:
+    if dtype in tables.NEVER_ON_MPS and at in MAYBE_MPS and not args.open:
+        run.note("unsupported-dtype", next((k.value for k in node.keywords if k.arg == "dtype"), node.func), dtype)
+    elif dtype == "float64" and at in MAYBE_MPS and not args.open:
         if dtype_given is not None:
             keyword = next(keyword for keyword in node.keywords if keyword.arg == "dtype")
             run.note("float64-requested", keyword.value)
         elif made.host_data:
             run.note("float64-moved", node.func, "factory", trail=made.trail)
     trail = made.trail or ((step(node, f"{dtype} from {short}"),) if dtype == "float64" else ())
-    return Tensor(None if args.open else at, dtype, made.batched, made.host_data and dtype_given is None, trail)
+    origin = node.func if at == CPU and isinstance(node.func, (ast.Attribute, ast.Name)) else None
+    host_data = made.host_data and dtype_given is None
+    run.uses_devices = run.uses_devices or at in MAYBE_MPS
+    return Tensor(None if args.open else at, dtype, made.batched, host_data, trail, origin)
 
 
 def _made(run: Interpreter, node: ast.Call, kind: str, short: str, data: Value, args: Arguments) -> Tensor:
@@ -99,6 +104,9 @@ def moved(run: Interpreter, node: ast.Call, tensor: Tensor, at: str | None, dtyp
     ``at`` None leaves it where it is; ``cast`` says that a dtype was given, known or not.
     """
     target, result = at or tensor.at, dtype if cast else tensor.dtype
+    run.uses_devices = run.uses_devices or at in MAYBE_MPS
+    if result in tables.NEVER_ON_MPS and target in MAYBE_MPS:
+        run.note("unsupported-dtype", requested(node, result) or node.func, result)
     if result == "float64" and target in MAYBE_MPS:
         if cast or not tensor.host_data:
             run.note("float64-requested" if cast else "float64-kept", requested(node) or node.func, "", trail=tensor.trail)
@@ -106,16 +114,17 @@ def moved(run: Interpreter, node: ast.Call, tensor: Tensor, at: str | None, dtyp
             run.note("float64-moved", node.func, "move", trail=tensor.trail)
         return Tensor(target, None, tensor.batched)
     trail = tensor.trail if not cast else (step(node, f"{dtype} by .{node.func.attr}()"),) if dtype == "float64" else ()
-    return Tensor(target, result, tensor.batched, tensor.host_data and not cast, trail)
+    origin = tensor.origin if target == CPU else None
+    return Tensor(target, result, tensor.batched, tensor.host_data and not cast, trail, origin)
 
 
-def requested(node: ast.Call) -> ast.AST | None:
-    """Where a call asks for float64: the argument of ``.to(torch.float64)``, the name of ``.double()``; None if not."""
+def requested(node: ast.Call, dtype: str = "float64") -> ast.AST | None:
+    """Where a call asks for a dtype: the argument of ``.to(torch.float64)``, the name of ``.double()``; None if not."""
     for argument in [*node.args, *(keyword.value for keyword in node.keywords)]:
         name = argument.attr if isinstance(argument, ast.Attribute) else getattr(argument, "id", "")
-        if name in ("float64", "double"):
+        if tables.DTYPES.get(f"torch.{name}") == dtype:
             return argument
-    return node.func if getattr(node.func, "attr", "") == "double" else None
+    return node.func if tables.CASTS.get(getattr(node.func, "attr", "")) == dtype else None
 
 
 # --- NumPy -----------------------------------------------------------------------------------------------------------
@@ -124,6 +133,7 @@ def requested(node: ast.Call) -> ast.AST | None:
 def numpy(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
     """An array of NumPy's making; without ``dtype=``, most are float64."""
     kind, short = tables.NUMPY[name], name.replace("numpy.", "np.")
+    wants_array(run, node, args)
     dtype_given = args.get(None, "dtype") or next((v for v in args.positional[1:] if dtype_of(v) and isinstance(v, Name)), None)
     if dtype_given is not None:
         dtype = dtype_of(dtype_given)
@@ -145,6 +155,13 @@ def numpy(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value
     shaped = isinstance(data, (Items, Many)) or getattr(data, "shaped", False) or kind == "range"
     shaped = shaped or kind == "float64" and (".random." not in short or "size" in args.keywords or short.endswith("rand"))
     return Array(dtype, trail, shaped)
+
+
+def wants_array(run: Interpreter, node: ast.Call, args: Arguments) -> None:
+    """Notes tensors on a device that are given to NumPy, or to what asks NumPy to convert them."""
+    for value in map(as_tensor, args.positional):
+        if isinstance(value, Tensor) and value.at in MAYBE_MPS:
+            run.note("numpy-on-device", node.func, "function", trail=value.trail)
 
 
 def array_method(run: Interpreter, node: ast.Call, array: Array, attr: str, args: Arguments) -> Value:

@@ -101,13 +101,17 @@ class Flag(Value):
 
 @value
 class Tensor(Value):
-    """A torch tensor. ``batched``: certainly not 0-dimensional. ``host_data``: its dtype was NumPy's or Python's choice."""
+    """A torch tensor. ``batched``: certainly not 0-dimensional. ``host_data``: its dtype was NumPy's or Python's choice.
+
+    ``origin``: where a tensor on the CPU was made (a factory's name) or kept (``self.pe = ...``), the node to mend.
+    """
 
     at: str | None = None
     dtype: str | None = None
     batched: bool = False
     host_data: bool = field(default=False, compare=False)
     trail: tuple[Step, ...] = field(default=(), compare=False)
+    origin: Any = field(default=None, compare=False)
 
 
 @value
@@ -129,10 +133,14 @@ class Array(Value):
 
 @value
 class Module(Value):
-    """A torch module by the place that made it; where it stands is in the store, for it moves in place."""
+    """A torch module by the place that made it; where it stands is in the store, for it moves in place.
+
+    ``cls``: a ``classes.ClassInfo``, or STATELESS, or None. ``layer``: the class of torch.nn.
+    """
 
     site: ast.AST
     cls: Any = field(default=None, compare=False)
+    layer: str = field(default="", compare=False)
 
 
 @value
@@ -236,6 +244,7 @@ def join(left: Value | None, right: Value | None) -> Value:
             left.batched and right.batched,
             left.host_data and right.host_data,
             left.trail or right.trail,
+            left.origin if left.origin is right.origin else None,
         )
     if kind is Array:
         return Array(None)
