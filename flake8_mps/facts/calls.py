@@ -143,10 +143,18 @@ def _own_function(run: Interpreter, node: ast.Call, function: Function, args: Ar
 
 def _instance(run: Interpreter, node: ast.Call, cls: Class, args: Arguments) -> Value:
     functions.initialise(run, cls.info, args.positional, args.keywords)
+    for module in functions.modules_in(Items(tuple(args.all()))) if methods.places_itself(run, cls.info) else ():
+        run.env[module.site] = Standing()  # Trainer(model) moves it, now or later
     if not cls.info.is_module:
         return Instance(cls.info)
-    moved = any(isinstance(value, Device) for value in args.all())
-    run.env[node] = Standing(None if moved or args.open or methods.places_itself(run, cls.info) else "cpu", "float32")
+    given = [value for value in args.all() if isinstance(value, Module)]
+    run.children[node] = given
+    elsewhere = any(isinstance(value, (Device, Moved)) for value in args.all()) or args.open
+    elsewhere = elsewhere or any(run.standing(module).at != "cpu" for module in given)
+    if elsewhere or methods.places_itself(run, cls.info) or cls.info.calls_what_it_is_given(run.source):
+        run.env[node] = Standing(None, "float32")
+    else:
+        run.env[node] = Standing("cpu", "float32")
     return Module(node, cls.info)
 
 
@@ -291,7 +299,6 @@ CALLS: dict[str, Callable[[Interpreter, ast.Call, str, Arguments], Value]] = {
     "torch.set_default_device": _use_device,
     "torch.set_default_dtype": _default_dtype,
     "torch.set_default_tensor_type": _default_type,
-    "torch.cuda.set_device": _use_device,
     "torch.accelerator.current_accelerator": _portable,
     "builtins.dict": _dict,
     "builtins.bool": _same,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _WRITTEN = re.compile(r"\bself\.(\w+)(?:\s*:[^=\n]+)?\s*=(?!=)")
 _MOVED = re.compile(r"\bself\.(\w+)\.(?:to|cuda|cpu|double|half|float)\(")
+_KEPT = re.compile(r"\bself\.(\w+)\s*=\s*\w+[ \t]*$", re.MULTILINE)
 _MODULE_BASES = re.compile(r"^torch\.nn\.|(?:^|\.)(?:\w*Module|\w*PreTrainedModel|ModelMixin)$")
 
 
@@ -64,6 +65,11 @@ class ClassInfo:
         """True when the class hands an attribute on to a container of torch's, or registers what is in it."""
         wrapped = re.compile(rf"(?:List|Sequential|Dict)\(\s*\*{{0,2}}\s*self\.{name}\b|add_module\(|setattr\(|register_module\(")
         return any(wrapped.search(info.text(source)) for info in self.mro())
+
+    def calls_what_it_is_given(self, source: Source) -> bool:
+        """True for a class that keeps an argument and calls it: a module from outside, wherever that stands."""
+        text = self.text(source)
+        return any(re.search(rf"\bself\.{name}\(", text) for name in _KEPT.findall(text))
 
     def method(self, name: str) -> Function | None:
         for info in self.mro():

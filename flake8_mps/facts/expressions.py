@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from . import arithmetic, calls, conditions, tables
 from .conditions import asked_by_name, condition, flag_of
 from .devices import narrowed
+from .functions import modules_in
 from .guards import Fact, has
 from .lookups import attribute_of, element
 from .names import names_device, names_loader
@@ -75,7 +76,7 @@ def _joined(run: Interpreter, node: ast.JoinedStr) -> Value:
             if part.format_spec is not None:
                 run.eval(part.format_spec)
     first = node.values[0] if node.values else None
-    if isinstance(first, ast.Constant) and first.value == "cuda:":
+    if isinstance(first, ast.Constant) and (first.value == "cuda:" or first.value == "cuda" and len(node.values) == 1):
         return run.devices.literal(run, node, "cuda")
     if len(node.values) == 2 and isinstance(first, ast.Constant) and first.value == "cuda":
         return run.devices.literal(run, node, "cuda")
@@ -192,7 +193,11 @@ def _comprehension(run: Interpreter, node: ast.ListComp | ast.GeneratorExp | ast
     run.env = run.env.copy()  # not enter(): its names are its own
     for generator in node.generators:
         values = run.eval(generator.iter)
-        run.bind(generator.target, element(run, values))
+        few = isinstance(values, Items) and len(values.items) <= 8 and any(modules_in(values))
+        for item in values.items[:-1] if few else ():  # [net.to(device) for net in (G, D)]
+            run.bind(generator.target, item)
+            run.eval(node.value if isinstance(node, ast.DictComp) else node.elt)
+        run.bind(generator.target, values.items[-1] if few else element(run, values))
         if isinstance(values, Flag):
             run.guards = conditions.holding(run.guards, values, generator.iter) | {Fact("past", True, generator.iter)}
         for test in generator.ifs:

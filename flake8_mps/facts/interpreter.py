@@ -42,6 +42,9 @@ class Interpreter:
         self.options: dict[str, Value] = {}
         self.bound_attributes: set[str] = set()  # the last parts of dotted names in any environment
         self.attributes: dict[str, Value] = {}
+        self.children: dict[ast.AST, list[Module]] = {}  # the modules that a module was made of
+        self.sets_data = ".data = " in source.text
+        self.rooted = False  # a function runs that no call here has run: who knows when
         self.uses_devices = False  # something is, or may be, on MPS
         self.default_float64: list[tuple[ast.AST, Guards]] = []
         # Where tensors are made without device=; not known where the file sets a default.
@@ -83,9 +86,9 @@ class Interpreter:
 
     def _run_pending(self, function: Function, guards: Guards, info: ClassInfo | None) -> None:
         if function.node not in self.ran or function.node in self.run_with_defaults:
-            self.guards = guards
+            self.guards, self.rooted = guards, True
             functions.call_function(self, function, [], {}, info)
-            self.guards = NOTHING
+            self.guards, self.rooted = NOTHING, False
 
     def _callers(self, node: ast.AST) -> list[tuple[Function, Guards, ClassInfo | None]]:
         """Who calls a private function, for they alone give it its arguments."""
@@ -144,6 +147,8 @@ class Interpreter:
         value = self.env.get(module.site)
         if value is None:
             value = next((scope[module.site] for scope in self.frame.outer if module.site in scope), None)
+            if isinstance(value, Standing) and value.at == CPU and self.rooted:
+                return Standing()  # another function may have moved it by now
         return value if isinstance(value, Standing) else Standing()
 
     def bind(self, target: ast.expr, value: Value) -> None:

@@ -11,7 +11,7 @@ from .devices import Use
 from .guards import Fact, has
 from .names import dotted, names_device
 from .values import (
-    CPU, CPU_DEVICE, GPU, OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Function, Instance, Items, Many, Module, Moved, Name,
+    CPU, CPU_DEVICE, GPU, OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Flag, Function, Instance, Items, Many, Module, Moved, Name,
     Namespace, Standing, Table, Tensor, TensorType, Value, standing_on,
 )
 
@@ -50,7 +50,8 @@ def call_method(run: Interpreter, node: ast.Call, receiver: Value, attr: str, ar
     if isinstance(receiver, Array):
         return transfer.array_method(run, node, receiver, attr, args)
     if isinstance(receiver, Module):
-        return receiver if attr in ("eval", "train", "requires_grad_", "share_memory", "apply") else _module_method(run, receiver, attr)
+        kept = attr in ("eval", "train", "requires_grad_", "share_memory")
+        return receiver if kept else _module_method(run, receiver, attr, args) if attr != "forward" else forward(run, node, receiver, args)
     if isinstance(receiver, (Table, Batch)):
         return _table_method(run, receiver, attr, node, args)
     if isinstance(receiver, Device):
@@ -109,7 +110,8 @@ def _option(run: Interpreter, node: ast.Call, args: Arguments) -> None:
     names = [name for name in names if isinstance(name, str)]
     long = next((name for name in names if name.startswith("--")), names[0] if names else "")
     dest = long.lstrip("-").replace("-", "_")
-    value = with_default(run, node, dest, args.get(None, "default"))
+    default = args.get(None, "default")
+    value = default if isinstance(default, Flag) else with_default(run, node, dest, default)
     if value is not UNKNOWN:
         run.options[dest] = value
 
@@ -184,7 +186,7 @@ def move(run: Interpreter, node: ast.Call, receiver: Value, at: str | None, dtyp
             run.note("float64-requested", (transfer.requested(node) if cast else None) or node.func, "", trail=standing.trail)
         trail = (transfer.step(node, "moved to the device"),) if at in MAYBE_MPS else standing.trail
         run.uses_devices = run.uses_devices or at in MAYBE_MPS
-        run.env[receiver.site] = Standing(at or standing.at, kept, trail)
+        _place(run, receiver, Standing(at or standing.at, kept, trail))
         return receiver
     if isinstance(receiver, Moved):
         if dtype == "float64" and receiver.at in MAYBE_MPS:
@@ -195,6 +197,17 @@ def move(run: Interpreter, node: ast.Call, receiver: Value, at: str | None, dtyp
     return Moved(at) if at is not None else UNKNOWN
 
 
+def _place(run: Interpreter, module: Module, standing: Standing) -> None:
+    """Puts a module, and the modules that it was made of, somewhere."""
+    todo, seen = [module], set()
+    while todo:
+        part = todo.pop()
+        if part.site not in seen:
+            seen.add(part.site)
+            run.env[part.site] = standing
+            todo += run.children.get(part.site, ())
+
+
 def dropped(run: Interpreter, node: ast.Call, result: Value) -> None:
     """A call whose result nobody keeps: harmless on a module, in vain on a tensor."""
     receiver = run.receivers.get(node)
@@ -202,6 +215,8 @@ def dropped(run: Interpreter, node: ast.Call, result: Value) -> None:
         return
     path = dotted(node.func.value)
     kept = path is not None or isinstance(node.func.value, ast.Subscript)  # else it was made to be dropped
+    if result == receiver and isinstance(receiver, Tensor) and receiver.at is not None:
+        return  # nothing to keep
     if isinstance(receiver, Tensor) and kept or isinstance(receiver, Batch) and receiver.each.at is not None:
         run.note("dropped-move", node, node.func.attr, trail=as_tensor(receiver).trail)
         result = Tensor()  # where it should stand is this one finding
@@ -234,7 +249,7 @@ def _tensor_method(run: Interpreter, node: ast.Call, tensor: Tensor, attr: str, 
         if len(tensors) > 1 and attr != "copy_":
             together(run, node, tensors, "operands")
         result = result_of(tensors)
-        if attr in ("sum", "mean", "prod", "norm") and transfer.dtype_of(args.get(None, "dtype")):
+        if transfer.dtype_of(args.get(None, "dtype")):
             result = transfer.moved(run, node, result, None, transfer.dtype_of(args.get(None, "dtype")), True)
         batched = attr in tables.SHAPED or result.batched and attr not in tables.REDUCTIONS
         return Tensor(result.at, result.dtype, batched, result.host_data, result.trail, result.origin)
@@ -251,16 +266,21 @@ def _new(run: Interpreter, node: ast.Call, tensor: Value, args: Arguments) -> Va
         return UNKNOWN
     dtype = args.get(None, "dtype")
     at = transfer.place_of(args.get(None, "device"), tensor.at)
+    if transfer.dtype_of(dtype) == "float64" and at in MAYBE_MPS:
+        run.note("float64-requested", next((k.value for k in node.keywords if k.arg == "dtype"), node.func))
     return Tensor(at, transfer.dtype_of(dtype) if dtype is not None else tensor.dtype, True)
 
 
-def _module_method(run: Interpreter, module: Module, attr: str) -> Value:
+def _module_method(run: Interpreter, module: Module, attr: str, args: Arguments) -> Value:
+    by_hand = attr in ("parameters", "named_parameters", "buffers") and run.sets_data
+    if by_hand or attr == "apply" and any(isinstance(value, Function) for value in args.positional) or "assign" in args.keywords:
+        _place(run, module, Standing())  # p.data = p.data.to(device), net.apply(lambda m: m.to(device))
     if attr in ("parameters", "buffers"):
         standing = run.standing(module)
         return Many(Tensor(standing.at, standing.dtype))
     if attr not in tables.MODULE_METHODS:
-        run.env[module.site] = Standing()
-    return UNKNOWN
+        _place(run, module, Standing())
+    return module if attr == "apply" else UNKNOWN
 
 
 def _table_method(run: Interpreter, receiver: Table | Batch, attr: str, node: ast.Call, args: Arguments) -> Value:
@@ -271,6 +291,9 @@ def _table_method(run: Interpreter, receiver: Table | Batch, attr: str, node: as
     if attr in ("get", "pop", "setdefault"):
         default = args.get(1, "default")
         return receiver.items[key] if key in receiver.items else with_default(run, node, str(key), default)
+    if attr in ("values", "items") and len(receiver.items) <= 8:
+        pairs = receiver.items.items()
+        return Items(tuple(v if attr == "values" else Items((Const(k), v)) for k, v in pairs))
     return Many(Items((UNKNOWN, UNKNOWN))) if attr == "items" else UNKNOWN
 
 
@@ -343,6 +366,8 @@ def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments)
         result = result_of(tensors)
         if short in tables.OTHER_DTYPE:
             return Tensor(result.at)
+        if transfer.dtype_of(args.get(None, "dtype")):
+            result = transfer.moved(run, node, result, None, transfer.dtype_of(args.get(None, "dtype")), True)
         batched = short in tables.SHAPED or result.batched and short not in tables.REDUCTIONS and not tables.LOSSES.search(short)
         return Tensor(result.at, result.dtype, batched, result.host_data, result.trail)
     return UNKNOWN
@@ -352,24 +377,30 @@ def _flat(args: Arguments) -> list[Value]:
     """The arguments, with those in lists: ``torch.cat([a, b])``."""
     values: list[Value] = []
     for value in args.all():
-        values += value.items if isinstance(value, Items) else [value.each] if isinstance(value, Many) else [value]
+        values += value.items if isinstance(value, Items) else [value.each] if isinstance(value, Many) else (
+            value.items.values() if isinstance(value, Table) else [value]
+        )
     return values
 
 
 def _layer(run: Interpreter, node: ast.Call, short: str, args: Arguments) -> Value:
     """A layer or a loss of torch.nn. A loss has no parameters: it stands nowhere."""
-    inner = [value for value in args.positional if isinstance(value, Module)]
+    inner = [value for value in _flat(args) if isinstance(value, Module)]
+    run.children[node] = inner
     if tables.STATELESS.search(short) and not args.open and not {"weight", "pos_weight"} & args.keywords.keys():
         if not (short.endswith("Loss") and args.positional):
             return Module(node, STATELESS, short)
     if tables.LOSSES.search(short):
         at: str | None = None
-    elif inner:
-        places = {run.standing(module).at for module in inner}
-        at = places.pop() if len(places) == 1 else None
+    elif short in tables.CONTAINERS:
+        places = {run.standing(module).at for module in inner if module.cls is not STATELESS}
+        known = all(isinstance(value, Module) for value in _flat(args)) and not args.open
+        at = places.pop() if len(places) == 1 and known else None
     else:
         at = None if args.open else transfer.place_of(args.get(None, "device"), run.default_place)
     dtype = transfer.dtype_of(args.get(None, "dtype")) if "dtype" in args.keywords else "float32"
+    if dtype == "float64" and at in MAYBE_MPS:
+        run.note("float64-requested", next((k.value for k in node.keywords if k.arg == "dtype"), node.func))
     run.env[node] = Standing(at, dtype)
     return Module(node, None, short)
 

@@ -12,7 +12,7 @@ from .classes import ClassInfo, describe
 from .conditions import NO_FLAG
 from .frames import Env, Frame
 from .guards import NOTHING, Fact, Guards
-from .values import UNKNOWN, Class, Const, Flag, Function, Name
+from .values import UNKNOWN, Batch, Class, Const, Flag, Function, Items, Many, Name, Table
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
@@ -78,6 +78,8 @@ def _loop(run: Interpreter, body: list[ast.stmt], bind: Callable[[], None], orel
 
 def _for(run: Interpreter, node: ast.For | ast.AsyncFor) -> bool:
     values = run.eval(node.iter)
+    if isinstance(values, Items) and len(values.items) <= 8 and any(functions.modules_in(values)):
+        return _each(run, node, values)
     element = lookups.element(run, values)
     guards = run.guards
     if isinstance(values, Flag):  # for i in range(torch.cuda.device_count())
@@ -85,6 +87,15 @@ def _for(run: Interpreter, node: ast.For | ast.AsyncFor) -> bool:
     goes_on = _loop(run, node.body, lambda: run.bind(node.target, element), node.orelse)
     run.guards = guards
     return goes_on
+
+
+def _each(run: Interpreter, node: ast.For | ast.AsyncFor, values: Items) -> bool:
+    """A loop over a few modules, one after the other: ``for net in (G, D): net.to(device)``."""
+    for item in values.items:
+        run.bind(node.target, item)
+        if not run.block(node.body):
+            return False
+    return run.block(node.orelse)
 
 
 def _while(run: Interpreter, node: ast.While) -> bool:
@@ -213,8 +224,16 @@ def _expression(run: Interpreter, node: ast.Expr) -> bool:
     result = run.eval(value)
     if isinstance(value, ast.Call):
         methods.dropped(run, value, result)
+        _may_change(run, value)
         return not conditions.never_returns(run, value)
     return True
+
+
+def _may_change(run: Interpreter, call: ast.Call) -> None:
+    """What a call is given and nothing kept of: ``move_all(batch, device)`` changes dicts and lists in place."""
+    for argument in call.args:
+        if isinstance(argument, ast.Name) and isinstance(run.env.get(argument.id), (Batch, Table, Many)):
+            run.env[argument.id] = UNKNOWN
 
 
 def _return(run: Interpreter, node: ast.Return) -> bool:

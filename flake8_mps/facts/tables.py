@@ -42,7 +42,7 @@ STARRED = frozenset({"torch.load", "torch.device", "torch.cuda", "torch.nn", "to
 # Frameworks that have a ``cuda`` or a ``device=`` of their own.
 NOT_TORCH = frozenset({
     "cupy", "numba", "pycuda", "jax", "tensorflow", "paddle", "mxnet", "jittor", "mindspore", "oneflow", "chainer",
-    "warp", "taichi", "onnxruntime", "cudf", "cuml", "cugraph", "theano", "tensorrt", "pynvml", "spacy", "tvm",
+    "warp", "taichi", "onnxruntime", "cudf", "cuml", "cugraph", "theano", "tensorrt", "pynvml", "spacy", "tvm", "open3d",
 })
 
 # Calls whose ``device=`` fails in another way than a tensor's.
@@ -203,8 +203,15 @@ LEAVES_MODULES = frozenset({
     "copy.deepcopy", "torch.nn.utils.clip_grad_norm_", "torch.nn.utils.clip_grad_value_", "torch.no_grad",
 })
 LEAVES_MODULES_PREFIXES = ("torch.optim.", "logging.")
+# Modules that stand where those stand that they are made of.
+CONTAINERS = frozenset({
+    "Sequential", "ModuleList", "ModuleDict", "DataParallel", "DistributedDataParallel", "TransformerEncoder",
+    "TransformerDecoder", "FullyShardedDataParallel",
+})
 # Wrappers: the module inside, where it stands.
-WRAPPERS = frozenset({"torch.compile", "torch.nn.DataParallel", "torch.jit.script"})
+WRAPPERS = frozenset({
+    "torch.compile", "torch.nn.DataParallel", "torch.jit.script", "torch.nn.parallel.DistributedDataParallel",
+})
 
 # --- NumPy and friends -----------------------------------------------------------------------------------------------
 

@@ -50,8 +50,7 @@ def factory(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Val
         run.note("unsupported-dtype", next((k.value for k in node.keywords if k.arg == "dtype"), node.func), dtype)
     elif dtype == "float64" and at in MAYBE_MPS and not args.open:
         if dtype_given is not None:
-            keyword = next(keyword for keyword in node.keywords if keyword.arg == "dtype")
-            run.note("float64-requested", keyword.value)
+            run.note("float64-requested", next((k.value for k in node.keywords if k.arg == "dtype"), node.func))
         elif made.host_data:
             run.note("float64-moved", node.func, "factory", trail=made.trail)
     trail = made.trail or ((step(node, f"{dtype} from {short}"),) if dtype == "float64" else ())
@@ -166,6 +165,9 @@ def wants_array(run: Interpreter, node: ast.Call, args: Arguments) -> None:
 
 def array_method(run: Interpreter, node: ast.Call, array: Array, attr: str, args: Arguments) -> Value:
     """``a.astype(...)`` and the methods that keep or change the dtype."""
+    asked = dtype_of(args.get(None, "dtype") or (args.get(0, "dtype") if attr == "view" else None))
+    if asked is not None and attr != "astype":
+        return Array(asked, (step(node, f"float64 by .{attr}()"),) if asked == "float64" else (), array.shaped)
     if attr == "astype":
         dtype = dtype_of(args.get(0, "dtype"))
         return Array(dtype, (step(node, "float64 by .astype()"),) if dtype == "float64" else (), array.shaped)
