@@ -110,7 +110,7 @@ class Facts:
     @staticmethod
     def out_of_reach_once_ported(event: Event) -> bool:
         """True for an event that MPS never meets: under ``x.is_cuda``, ``device.type != "mps"`` and the like."""
-        return contradicts(event.guards, ONCE_PORTED)
+        return contradicts(event.guards, ONCE_PORTED) or has(event.guards, "caught TypeError")
 
     # --- parts of calls ----------------------------------------------------------------------------------------------
 

@@ -176,6 +176,10 @@ def _named(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Valu
         return Array("uint8", (), True)
     if name.partition(".")[0] in tables.NOT_TORCH:
         return Name(f"{name}()")  # and what its methods give is as foreign
+    if name.rpartition(".")[2] in ("option", "Option", "argument", "Argument", "DEFINE_string"):
+        methods.option(run, node, args)  # click, typer, absl
+    if name in ("dataclasses.field", "attr.ib", "attrs.field", "pydantic.Field"):
+        return args.get(None, "default") or UNKNOWN
     flag = asks(name, node)
     if flag is not None:
         return flag

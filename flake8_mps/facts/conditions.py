@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,48 @@ def holding(guards: Guards, flag: Flag, asked: ast.expr) -> Guards:
     if flag.written is False:
         return guards | flag.when_true | {Fact("never", True, asked)}
     return guards | flag.when_true if flag.when_true else guards
+
+
+def chosen_flag(flag: Flag, left: Value | None, right: Value | None) -> Flag | None:
+    """``ok = True`` in one arm and False in the other is the condition itself; False in one arm, the condition at least."""
+    one, other = _truth_of(left), _truth_of(right)
+    if flag == NO_FLAG or left is None or right is None:
+        return None
+    if one is not None and other is not None:
+        return None if one == other else flag if one else flag.opposite()
+    if one is False:
+        return _also(flag.opposite(), right)
+    return _also(flag, left) if other is False else None
+
+
+def _truth_of(value: Value | None) -> bool | None:
+    """The truth of True, False and None as written; None for anything else."""
+    written = isinstance(value, Const) and (value.value is None or isinstance(value.value, bool))
+    return bool(value.value) if written else None  # type: ignore[union-attr]
+
+
+def _also(flag: Flag, value: Value) -> Flag | None:
+    """True only where ``flag`` holds, and not always there."""
+    if isinstance(value, Flag):
+        return _combine(flag, value, True)
+    if value is not UNKNOWN:
+        return None
+    return Flag(flag.when_true, NOTHING, flag.ported, False if flag.written is False else None)
+
+
+def returned_flag(returns: list[tuple[Value, Guards]], before: Guards) -> Flag | None:
+    """What a function's answer says: of one that returns True where CUDA is there, and False elsewhere."""
+    truths = [(_truth_of(value), guards - before) for value, guards in returns]
+    yes = [guards for truth, guards in truths if truth]
+    no = [guards for truth, guards in truths if truth is False]
+    if not yes or not no or any(truth is None for truth, _ in truths):
+        return None
+    when_true, when_false = functools.reduce(common, yes), functools.reduce(common, no)
+    if not when_true and not when_false:
+        return None
+    written = False if all(contradicts(guards, AS_WRITTEN) for guards in yes) else None
+    ported = False if all(contradicts(guards, ONCE_PORTED) for guards in yes) else True
+    return Flag(when_true, when_false, ported, written)
 
 
 # --- and, or, not ----------------------------------------------------------------------------------------------------
@@ -169,7 +212,7 @@ def _compared(
     run: Interpreter, left: Value, left_node: ast.expr, right: Value, operator: ast.cmpop, swapped: bool
 ) -> Flag | None:
     if isinstance(right, Device):
-        return _is_device(right, left_node) if isinstance(operator, (*_SAME, *_OTHER)) else None
+        return _is_device(right, left_node, left) if isinstance(operator, (*_SAME, *_OTHER)) else None
     if isinstance(right, Items):
         return _among(right, left_node)
     flag = flag_of(left, left_node)
@@ -188,12 +231,18 @@ def _compared(
     return _platform(right, left_node) if _mentions_platform(left_node) else None
 
 
-def _is_device(device: Device, asked: ast.expr) -> Flag | None:
+def _is_device(device: Device, asked: ast.expr, held: Value = UNKNOWN) -> Flag | None:
     """``x.device.type == "cuda"`` and its kin: what kind of device is at hand."""
     kinds = device.kinds
     if len(kinds) != 1 or not kinds <= {"cuda", "mps", "cpu"}:
         return None
-    return either(f"{next(iter(kinds))}-device", asked)
+    flag = either(f"{next(iter(kinds))}-device", asked)
+    if not isinstance(held, Device) or "outside" in held.kinds or held.kinds & {"mps", "portable"}:
+        return flag
+    there = [place.guards for place in held.places if place.kind == "cuda"]  # cuda-or-cpu: not cpu is CUDA, and is there
+    if kinds == {"cpu"} and there and all(contradicts(guards, AS_WRITTEN) for guards in there):
+        return Flag(flag.when_true, flag.when_false | functools.reduce(common, there), flag.ported, True)
+    return flag
 
 
 def _among(items: Items, asked: ast.expr) -> Flag | None:
@@ -224,8 +273,9 @@ def _count(flag: Flag, operator: ast.cmpop, number: int) -> Flag | None:
 
 
 def _at_most(flag: Flag) -> Flag:
-    """A condition that is false wherever ``flag`` is, and may be false elsewhere."""
-    return Flag(flag.when_true, NOTHING, flag.ported or None, None if flag.written else flag.written)
+    """A condition that is false wherever ``flag`` is, and may be false elsewhere: several GPUs are no choice of one."""
+    past = {Fact("past", True, fact.origin) for fact in flag.when_true if fact.kind == "cuda"}
+    return Flag(flag.when_true | past, NOTHING, flag.ported or None, None if flag.written else flag.written)
 
 
 def _mentions_platform(node: ast.expr) -> bool:

@@ -45,6 +45,7 @@ class Arm(NamedTuple):
 
     origins: frozenset[ast.AST]
     moved: frozenset[str]
+    served: frozenset[str]
     portable: bool
     count: int
     moves: int
@@ -53,6 +54,8 @@ class Arm(NamedTuple):
         """CUDA in this arm is one side of a portable choice when another arm has MPS, for the same thing if for one.
 
         Where the condition has not ``asked`` for the machine, that holds of guarded CUDA alone."""
+        if other.served:
+            log.excused.update(origin for origin in self.origins if log.receiver(origin) in other.served)
         if other.portable and (asked or other.moved):
             log.excused.update(
                 origin for origin in self.origins
@@ -71,11 +74,12 @@ class Mark(NamedTuple):
 
     places: int
     moves: int
+    services: int
     portable: int
 
     def until(self, log: DeviceLog) -> Arm:
-        moved = frozenset(log.moved[self.moves :])
-        return Arm(frozenset(log.trail[self.places :]), moved, log.portable > self.portable, log.portable, len(log.moved))
+        moved, served = frozenset(log.moved[self.moves :]), frozenset(log.served[self.services :])
+        return Arm(frozenset(log.trail[self.places :]), moved, served, log.portable > self.portable, log.portable, len(log.moved))
 
 
 class DeviceLog:
@@ -90,18 +94,27 @@ class DeviceLog:
         self.narrowed: dict[ast.AST, Guards] = {}  # what holds where a literal has got past the last choice
         self.trail: list[ast.AST] = []
         self.moved: list[str] = []  # the names of what was moved to MPS
+        self.served: list[str] = []  # and to a device from outside, which may be MPS
         self.portable = 0
 
     def mark(self) -> Mark:
-        return Mark(len(self.trail), len(self.moved), self.portable)
+        return Mark(len(self.trail), len(self.moved), len(self.served), self.portable)
 
     def is_guarded(self, origin: ast.AST) -> bool:
         return all(contradicts(use.guards, AS_WRITTEN) for use in self.uses.get(origin, ()))
 
     @staticmethod
+    def receiver(origin: ast.AST) -> str | None:
+        """``x`` of ``x.cuda()``, and of ``x.pin_memory().cuda()``."""
+        value = origin.func.value if isinstance(origin, ast.Call) and isinstance(origin.func, ast.Attribute) else None
+        while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+            value = value.func.value
+        return dotted(value) if value is not None else None
+
+    @staticmethod
     def same_thing(origin: ast.AST, moved: frozenset[str]) -> bool:
         """False for ``a.cuda()`` where other things than ``a`` are moved to MPS."""
-        receiver = dotted(origin.func.value) if isinstance(origin, ast.Call) and isinstance(origin.func, ast.Attribute) else None
+        receiver = DeviceLog.receiver(origin)
         return receiver is None or not moved or any(receiver == name or receiver.startswith(f"{name}.") for name in moved)
 
     # --- what happens ------------------------------------------------------------------------------------------------
@@ -146,6 +159,8 @@ class DeviceLog:
         name = dotted(node.func.value) if isinstance(node.func, ast.Attribute) else None
         if value.kinds & PORTABLE and name is not None:
             self.moved.append(name)
+        elif "outside" in value.kinds and name is not None:
+            self.served.append(name)
 
     def use(self, origin: ast.AST, use: Use) -> None:
         uses = self.uses.setdefault(origin, [])
@@ -184,7 +199,9 @@ class DeviceLog:
         shown = _certain(left) and _certain(right)
         if flag is not None and flag.written is not None:
             shown = _certain(left if flag.written else right)
-        asks = flag is not None and (has(flag.when_true, "cuda") or has(flag.when_false, "cuda"))
+        asks = flag is not None and any(
+            has(guards, kind) for guards in (flag.when_true, flag.when_false) for kind in ("cuda", "cuda-device")
+        )
         kinds = {place.kind for place in places}
         cuda = [place for place in places if place.kind == "cuda" and place.origin is not None]
         if kinds & PORTABLE or asks and not shown:

@@ -207,6 +207,7 @@ def _comprehension(run: Interpreter, node: ast.ListComp | ast.GeneratorExp | ast
         each = run.eval(node.value)
     else:
         each = run.eval(node.elt)
+    kept.update((key, value) for key, value in run.env.items() if not isinstance(key, str))  # modules moved
     run.env, run.guards = kept, guards
     if isinstance(node, ast.DictComp):
         return Batch(each) if isinstance(each, Tensor) else UNKNOWN

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from . import tables
+from . import conditions, tables
 from .classes import ClassInfo
 from .frames import Env, Frame
 from .guards import NOTHING, ONCE_PORTED, Fact, Guards, contradicts
 from .names import last_name, names_device
 from .values import (
-    OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Const, Device, Function, Instance, Items, Module, Standing, Tensor, Value, join,
+    OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Const, Device, Flag, Function, Instance, Items, Module, Standing, Table, Tensor, Value, join,
 )
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def _run_function(run: Interpreter, function: Function, bound: Env, info: ClassI
         env[frame.receiver] = Instance(info)
         for base in info.mro():
             env.update(base.store)
+        env.update(_state(run, info, frame.receiver))
     run.ran.add(node)
     kept = run.env, run.frame, run.guards, run.arms
     run.env, run.frame, run.arms = env, frame, 0
@@ -98,9 +99,20 @@ def _run_function(run: Interpreter, function: Function, bound: Env, info: ClassI
         _keep_attributes(run, info, env)
     run.env, run.frame, run.guards, run.arms = kept
     result = _result(run, node, frame.returns)
-    sites = {module.site for module in moved.values()} | {m.site for m in modules_in(result)}
+    sites = {key for key, value in env.items() if isinstance(value, Standing)}
+    kept = _state_of(env, frame.receiver) if run.frame.info is info and frame.receiver == run.frame.receiver else {}
     assured = frozenset.intersection(*(guards for _, guards in frame.returns)) if frame.returns else NOTHING
-    return result, {site: env[site] for site in sites if site in env}, run.for_others(assured - run.guards)
+    return result, {**kept, **{site: env[site] for site in sites}}, run.for_others(assured - run.guards)
+
+
+def _state(run: Interpreter, info: ClassInfo, receiver: str) -> Env:
+    """What a method finds in ``self`` when another of its class calls it: what that one has left there."""
+    return _state_of(run.env, receiver) if run.frame.info is info and run.frame.receiver == receiver else {}
+
+
+def _state_of(env: Env, receiver: str | None) -> Env:
+    prefix = f"{receiver}."
+    return {k: v for k, v in env.items() if isinstance(v, Standing) or isinstance(k, str) and k.startswith(prefix)}
 
 
 def _keep_attributes(run: Interpreter, info: ClassInfo, env: Env) -> None:
@@ -121,6 +133,8 @@ def _result(run: Interpreter, node: ast.AST, returns: list[tuple[Value, Guards]]
             run.devices.used(run, value, node, "named")
     elif any(isinstance(value, Device) for value, _ in returns):
         run.devices.chosen(run, run.devices.merge_all(returns), node)
+    if (flag := conditions.returned_flag(returns, run.guards)) is not None:
+        return flag
     live = [(v, g) for v, g in returns if not contradicts(g, ONCE_PORTED)] or returns
     if any(isinstance(value, Device) for value, _ in returns):
         return run.devices.merge_all(returns)
@@ -157,9 +171,10 @@ def parameters(
             bound[name] = args[index]
         else:
             bound[name] = _unfilled(run, parameter, defaults.get(name), bool(args or keywords))
-    for rest in (signature.vararg, signature.kwarg):
-        if rest is not None:
-            bound[rest.arg] = UNKNOWN
+    if signature.vararg is not None:
+        bound[signature.vararg.arg] = Items(tuple(args[len(names):])) if len(args) > len(names) else UNKNOWN
+    if signature.kwarg is not None:
+        bound[signature.kwarg.arg] = UNKNOWN
     return bound
 
 
@@ -178,7 +193,7 @@ def _inputs(run: Interpreter, node: ast.FunctionDef, bound: dict[str, Value]) ->
 def _unfilled(run: Interpreter, parameter: ast.arg, default: ast.expr | None, called: bool) -> Value:
     """A parameter that no call here fills: a device from outside, a device by default, or unknown."""
     value = run.values.get(("default", parameter)) if default is not None else None  # type: ignore[call-overload]
-    if called and value is not None:
+    if isinstance(value, Flag) or called and value is not None:
         return value
     if isinstance(value, Device):
         return Device(value.places | OUTSIDE_DEVICE.places)
@@ -234,6 +249,6 @@ def modules_in(value: Value) -> Iterator[Module]:
     """The modules that a result holds."""
     if isinstance(value, Module):
         yield value
-    elif isinstance(value, Items):
-        for item in value.items:
+    elif isinstance(value, (Items, Table)):
+        for item in value.items if isinstance(value, Items) else value.items.values():
             yield from modules_in(item)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..source import Source
-from . import expressions, functions, lookups, methods, statements, tables
+from . import conditions, expressions, functions, lookups, methods, statements, tables
 from .classes import ClassInfo
 from .devices import Arm, DeviceLog, narrowed
 from .events import Event
@@ -271,6 +271,8 @@ class Interpreter:
             pairs = zip(lookups.unpack(left, size), lookups.unpack(right, size)) if left and right else ()
             if pairs:
                 return Items(tuple(self.choose(flag, one, other, mps_on_right) for one, other in pairs))
+        if (chosen := conditions.chosen_flag(flag, left, right)) is not None:
+            return chosen
         taken = self.truth(flag, mps_on_right)
         if taken is None:
             return join(left, right)

@@ -62,7 +62,7 @@ def call_method(run: Interpreter, node: ast.Call, receiver: Value, attr: str, ar
 def _by_name(run: Interpreter, node: ast.Call, receiver: Value, attr: str, args: Arguments) -> Value:
     """Methods that tell by their names alone."""
     if attr == "add_argument":
-        _option(run, node, args)
+        option(run, node, args)
     elif attr in ("parse_args", "parse_known_args"):
         return Namespace() if attr == "parse_args" else Items((Namespace(), UNKNOWN))
     elif attr in ("get", "pop") and len(args.positional) == 2 and isinstance(args.positional[1], Device):
@@ -104,7 +104,7 @@ def with_default(run: Interpreter, node: ast.Call, name: str, default: Value | N
     return Device(frozenset(p._replace(guards=p.guards | extra) for p in default.places) | OUTSIDE_DEVICE.places)
 
 
-def _option(run: Interpreter, node: ast.Call, args: Arguments) -> None:
+def option(run: Interpreter, node: ast.Call, args: Arguments) -> None:
     """``parser.add_argument("--device", default="cuda")``: a CUDA default harms those who leave it be."""
     names = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
     names = [name for name in names if isinstance(name, str)]

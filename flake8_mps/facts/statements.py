@@ -222,6 +222,9 @@ def _expression(run: Interpreter, node: ast.Expr) -> bool:
     if isinstance(value, ast.Constant):
         return True
     result = run.eval(value)
+    if isinstance(value, ast.BoolOp) and isinstance(value.op, ast.Or) and len(value.values) == 2:
+        if conditions.gives_up(run, ast.Expr(value.values[1])):  # torch.cuda.is_available() or sys.exit()
+            run.guards = run.guards | run.refuses(value.values[0], conditions.condition(run, value.values[0]))
     if isinstance(value, ast.Call):
         methods.dropped(run, value, result)
         _may_change(run, value)
