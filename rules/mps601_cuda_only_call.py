@@ -110,7 +110,7 @@ class CudaOnlyCall(Rule):
         if _asks_nothing(call, name, facts) or facts.guarded(call, {**CALLED, **ENTERED}[name].type):
             return
         message = f"{name.removeprefix('torch.')}() needs CUDA; {_INSTEAD.get(name, _GUARD)}"
-        yield self.finding(facts.source.token(call.func), message)
+        yield self.finding(facts.source.token(call.func), message, severity=Severity.INFO if facts.optional(call) else None)
 
     bad = [
         Example("""

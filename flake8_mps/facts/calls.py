@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import functions, methods, tables, transfer
+from . import functions, methods, modules, tables, transfer
 from .conditions import asks
 from .guards import Fact
 from .lookups import attribute_of, element
@@ -69,7 +69,7 @@ def call(run: Interpreter, node: ast.Call) -> Value:
     elif kind is Flag and not args.positional:
         result = callee
     elif kind is Module or kind is Moved and receiver is None:
-        result = methods.forward(run, node, callee, args)
+        result = modules.forward(run, node, callee, args)
     elif receiver is not None:
         result = methods.call_method(run, node, receiver, function.attr, args)
     else:
@@ -109,7 +109,7 @@ def _map_location(run: Interpreter, node: ast.expr) -> Value:
     guards = run.guards
     run.guards = guards | {Fact("map_location", True, node)}
     value = run.eval(node)
-    methods.run_lambda(run, value)
+    modules.run_lambda(run, value)
     run.guards = guards
     return value
 
@@ -136,14 +136,14 @@ def _own_function(run: Interpreter, node: ast.Call, function: Function, args: Ar
     owner = function.owner.info if isinstance(function.owner, Instance) else None
     if owner is not None and isinstance(node.func, ast.Attribute):
         module = run.values.get(node.func.value)
-        if isinstance(module, Module) and methods.places_itself(run, owner):
+        if isinstance(module, Module) and modules.places_itself(run, owner):
             run.env[module.site] = Standing()
     return functions.call_function(run, function, args.positional, args.keywords, owner)
 
 
 def _instance(run: Interpreter, node: ast.Call, cls: Class, args: Arguments) -> Value:
     functions.initialise(run, cls.info, args.positional, args.keywords)
-    for module in functions.modules_in(Items(tuple(args.all()))) if methods.places_itself(run, cls.info) else ():
+    for module in functions.modules_in(Items(tuple(args.all()))) if modules.places_itself(run, cls.info) else ():
         run.env[module.site] = Standing()  # Trainer(model) moves it, now or later
     if not cls.info.is_module:
         return Instance(cls.info)
@@ -151,7 +151,7 @@ def _instance(run: Interpreter, node: ast.Call, cls: Class, args: Arguments) -> 
     run.children[node] = given
     elsewhere = any(isinstance(value, (Device, Moved)) for value in args.all()) or args.open
     elsewhere = elsewhere or any(run.standing(module).at != "cpu" for module in given)
-    if elsewhere or methods.places_itself(run, cls.info) or cls.info.calls_what_it_is_given(run.source):
+    if elsewhere or modules.places_itself(run, cls.info) or cls.info.calls_what_it_is_given(run.source):
         run.env[node] = Standing(None, "float32")
     else:
         run.env[node] = Standing("cpu", "float32")
@@ -186,7 +186,7 @@ def _named(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Valu
     if name.startswith(tables.WANTS_ARRAYS):
         transfer.wants_array(run, node, args)
     if name.startswith("torch."):
-        return methods.torch_function(run, node, name, args)
+        return modules.torch_function(run, node, name, args)
     return _unknown(run, node, args)
 
 

@@ -187,7 +187,9 @@ class DeviceLog:
 
     # --- joins -------------------------------------------------------------------------------------------------------
 
-    def merge(self, left: Value | None, right: Value | None, flag: Flag | None) -> Value:
+    def merge(
+        self, left: Value | None, right: Value | None, flag: Flag | None, asking: tuple[str, ...] = ("cuda",)
+    ) -> Value:
         """A device that one of two paths chose. MPS on one excuses CUDA on the other; so does a device that this file
         does not show, where the condition asked for CUDA and a Mac gets that one."""
         left, right = (None if _is_none(side) else side for side in (left, right))
@@ -200,7 +202,7 @@ class DeviceLog:
         if flag is not None and flag.written is not None:
             shown = _certain(left if flag.written else right)
         asks = flag is not None and any(
-            has(guards, kind) for guards in (flag.when_true, flag.when_false) for kind in ("cuda", "cuda-device")
+            fact.kind in asking for guards in (flag.when_true, flag.when_false) for fact in guards
         )
         kinds = {place.kind for place in places}
         cuda = [place for place in places if place.kind == "cuda" and place.origin is not None]
@@ -221,7 +223,7 @@ class DeviceLog:
         """The device that a function returns, one way or another."""
         merged: Value | None = None
         for value, guards in results:
-            merged = value if merged is None else self.merge(merged, value, Flag(guards, NOTHING))
+            merged = value if merged is None else self.merge(merged, value, Flag(guards, NOTHING), ("cuda", "cuda-device"))
         return merged or UNKNOWN
 
     # --- the verdict -------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ class Frame:
         self.receiver: str | None = None  # the name of self
         self.name = name
         self.info = info
+        self.inputs: set[str] = set()  # parameters of a function that no call here has run
         self.has_fields = False  # the body of a dataclass
         self.returns: list[tuple[Value, Guards]] = []
         self.exits: list[Env] = []  # environments at break and continue

@@ -45,7 +45,7 @@ def call_function(
         return UNKNOWN
     method = info is not None and not is_static(node)
     bound = parameters(run, node, args, keywords, 1 if method else 0)
-    if info is not None and info.is_module and not args and not keywords and node.name != "__init__":
+    if info is not None and info.is_module and not args and not keywords and node.name.lstrip("_").startswith(_FORWARD):
         _inputs(run, node, bound)
     key = (tuple(bound.values()), run.guards)
     seen = run.variants.setdefault(node, {})
@@ -82,6 +82,9 @@ def _run_function(run: Interpreter, function: Function, bound: Env, info: ClassI
         for base in info.mro():
             env.update(base.store)
         env.update(_state(run, info, frame.receiver))
+    before = dict(env)
+    if run.rooted and run.depth == 0:
+        frame.inputs = {name for name, value in bound.items() if value is UNKNOWN}
     run.ran.add(node)
     kept = run.env, run.frame, run.guards, run.arms
     run.env, run.frame, run.arms = env, frame, 0
@@ -99,7 +102,7 @@ def _run_function(run: Interpreter, function: Function, bound: Env, info: ClassI
         _keep_attributes(run, info, env)
     run.env, run.frame, run.guards, run.arms = kept
     result = _result(run, node, frame.returns)
-    sites = {key for key, value in env.items() if isinstance(value, Standing)}
+    sites = {key for key, value in env.items() if isinstance(value, Standing) and value is not before.get(key)}
     kept = _state_of(env, frame.receiver) if run.frame.info is info and frame.receiver == run.frame.receiver else {}
     assured = frozenset.intersection(*(guards for _, guards in frame.returns)) if frame.returns else NOTHING
     return result, {**kept, **{site: env[site] for site in sites}}, run.for_others(assured - run.guards)
@@ -178,6 +181,7 @@ def parameters(
     return bound
 
 
+_FORWARD = ("forward", "encode", "decode", "call")
 _TENSOR_USE = r"\b{}\.(?:shape|size\(|device|dim\(|ndim|view\(|reshape\(|permute\(|transpose\(|unsqueeze\(|flatten\(|type_as\(|is_cuda)"
 
 

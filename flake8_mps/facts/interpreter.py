@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..source import Source
-from . import conditions, expressions, functions, lookups, methods, statements, tables
+from . import conditions, expressions, functions, lookups, modules, statements, tables
 from .classes import ClassInfo
 from .devices import Arm, DeviceLog, narrowed
 from .events import Event
@@ -85,6 +85,8 @@ class Interpreter:
             self.note("float64-default", node)
 
     def _run_pending(self, function: Function, guards: Guards, info: ClassInfo | None) -> None:
+        if info is not None:
+            functions.initialise(self, info, [], {})  # which may call it
         if function.node not in self.ran or function.node in self.run_with_defaults:
             self.guards, self.rooted = guards, True
             functions.call_function(self, function, [], {}, info)
@@ -171,6 +173,8 @@ class Interpreter:
 
     def _bind_attribute(self, target: ast.Attribute, value: Value) -> None:
         holder = self.eval(target.value)
+        if target.attr == "data" and isinstance(value, Tensor) and isinstance(target.value, ast.Name):
+            self.env[target.value.id] = value  # x.data = x.data.to(device)
         if isinstance(holder, Name):  # torch.backends.cudnn.benchmark = True
             self.values[target] = lookups.attribute_of(self, holder, target)
             self.reach(target)
@@ -195,7 +199,7 @@ class Interpreter:
         """Notes layers that a module keeps in a plain list, where neither .to() nor parameters() finds them."""
         info = self.frame.info
         parts = value.items if isinstance(value, Items) else (value.each,) if isinstance(value, Many) else ()
-        layers = [part for part in parts if isinstance(part, Module) and part.cls is not methods.STATELESS]
+        layers = [part for part in parts if isinstance(part, Module) and part.cls is not modules.STATELESS]
         if layers and info is not None and info.is_module and not info.registers(self.source, target.attr):
             self.note("layers-in-list", target)
 

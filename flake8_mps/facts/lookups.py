@@ -12,12 +12,22 @@ from .classes import ClassInfo
 from .conditions import asked_by_name
 from .names import dotted, last_name, names_device
 from .values import (
-    CPU_DEVICE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Class, Device, Function, Instance, Items, Many, Module, Moved, Name,
-    Namespace, Table, Tensor, Value, join,
+    CPU_DEVICE, OUTSIDE_DEVICE, SOME_DEVICE, UNKNOWN, Array, Batch, Class, Device, Function, Instance, Items, Many, Module, Moved, Name,
+    Namespace, Standing, Table, Tensor, Value, join,
 )
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
+
+
+def _from_outside(run: Interpreter, node: ast.Attribute) -> bool:
+    """True for ``x.device`` of a parameter or an attribute of self; what something made here stands on is its own."""
+    root: ast.expr = node
+    while isinstance(root, (ast.Attribute, ast.Subscript)):
+        root = root.value
+    return isinstance(root, ast.Name) and (root.id in run.frame.inputs or root.id == run.frame.receiver) or (
+        run.frame is run.module_frame or dotted(node) is not None and node.value is root and root.id not in run.env
+    )
 
 
 _MOVES = frozenset({"to", "cuda", "cpu", "mps", "double", "float", "half"})
@@ -53,6 +63,8 @@ def attribute_of(run: Interpreter, receiver: Value, node: ast.Attribute) -> Valu
         if held is not None:
             return held
     if receiver is UNKNOWN and path is None:
+        if attr == "device" and not _from_outside(run, node):
+            return SOME_DEVICE
         return OUTSIDE_DEVICE if names_device(attr) else asked_by_name(attr)
     if kind is Tensor or kind is Moved:
         return _tensor_attribute(receiver, attr)
@@ -107,6 +119,9 @@ def element(run: Interpreter, value: Value) -> Value:
     """What a loop over a value gives."""
     if isinstance(value, Many):
         return value.each
+    if isinstance(value, Module):
+        run.env[value.site] = Standing()  # for layer in net: layer.to(device)
+        return UNKNOWN
     if isinstance(value, Items):
         merged: Value | None = None
         for item in value.items:

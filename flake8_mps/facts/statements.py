@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..shapes import FUNCTIONS
-from . import arithmetic, conditions, functions, lookups, methods, tables
+from . import arithmetic, conditions, endings, functions, lookups, methods, tables
 from .classes import ClassInfo, describe
 from .conditions import NO_FLAG
 from .frames import Env, Frame
@@ -48,9 +48,9 @@ def _going_on(run: Interpreter, test: ast.expr, flag: Flag, other: list[ast.stmt
     held = conditions.holding(run.guards, flag, test)
     if not other:
         return held
-    if conditions.gives_up(run, other[-1]):
+    if endings.gives_up(run, other[-1]):
         return run.guards | run.refuses(test, flag)
-    if flag.written is False and conditions.skips(run, other[-1]):
+    if flag.written is False and endings.skips(run, other[-1]):
         return held | {Fact("past", True, test)}
     return held
 
@@ -114,7 +114,7 @@ def _leave_loop(run: Interpreter, node: ast.stmt) -> bool:
 
 def _try(run: Interpreter, node: ast.Try) -> bool:
     base = run.env.copy()
-    guards = run.guards.union(*(conditions.caught_by(run, handler) for handler in node.handlers))
+    guards = run.guards.union(*(endings.caught_by(run, handler) for handler in node.handlers))
     mark = run.devices.mark()
     ends, after = run.branch(node.body, run.env.copy(), guards)
     body_arm = mark.until(run.devices)
@@ -153,7 +153,7 @@ def _with(run: Interpreter, node: ast.With | ast.AsyncWith) -> bool:
     guards = run.guards
     for item in node.items:
         value = run.eval(item.context_expr)
-        run.guards = run.guards | conditions.swallows(run, item.context_expr)
+        run.guards = run.guards | endings.swallows(run, item.context_expr)
         if item.optional_vars is not None:
             run.bind(item.optional_vars, value)
     ends = run.block(node.body)
@@ -195,7 +195,7 @@ def _assign(run: Interpreter, node: ast.Assign) -> bool:
         run.bind(target, value)
         if isinstance(target, ast.Name) and target.id == "pytestmark":  # a mark of every test below
             marks = node.value.elts if isinstance(node.value, (ast.List, ast.Tuple)) else [node.value]
-            run.guards = run.guards | conditions.decorator_guards(run, marks)
+            run.guards = run.guards | endings.decorator_guards(run, marks)
     return True
 
 
@@ -223,12 +223,12 @@ def _expression(run: Interpreter, node: ast.Expr) -> bool:
         return True
     result = run.eval(value)
     if isinstance(value, ast.BoolOp) and isinstance(value.op, ast.Or) and len(value.values) == 2:
-        if conditions.gives_up(run, ast.Expr(value.values[1])):  # torch.cuda.is_available() or sys.exit()
+        if endings.gives_up(run, ast.Expr(value.values[1])):  # torch.cuda.is_available() or sys.exit()
             run.guards = run.guards | run.refuses(value.values[0], conditions.condition(run, value.values[0]))
     if isinstance(value, ast.Call):
         methods.dropped(run, value, result)
         _may_change(run, value)
-        return not conditions.never_returns(run, value)
+        return not endings.never_returns(run, value)
     return True
 
 
@@ -295,7 +295,7 @@ def _import_from(run: Interpreter, node: ast.ImportFrom) -> bool:
 
 
 def _def(run: Interpreter, node: ast.FunctionDef | ast.AsyncFunctionDef, info: ClassInfo | None = None) -> bool:
-    guards = run.guards | conditions.decorator_guards(run, node.decorator_list)
+    guards = run.guards | endings.decorator_guards(run, node.decorator_list)
     functions.defaults(run, node)
     function = Function(node, run.around() if info is None else info.around)
     run.env[node.name] = function
@@ -312,7 +312,7 @@ def _has_fields(node: ast.ClassDef) -> bool:
 
 def _class(run: Interpreter, node: ast.ClassDef) -> bool:
     guards = run.guards
-    run.guards = guards | conditions.decorator_guards(run, node.decorator_list)
+    run.guards = guards | endings.decorator_guards(run, node.decorator_list)
     info = describe(run, node, tuple(run.eval(base) for base in node.bases))
     kept = run.env, run.frame
     run.env, run.frame = {}, Frame((run.env, *run.frame.outer), run.frame.info)

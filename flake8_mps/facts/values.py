@@ -19,7 +19,7 @@ CPU, GPU, OUTSIDE = "cpu", "gpu", "outside"
 class Place(NamedTuple):
     """One device that a value can name. ``origin`` is the expression that names it, ``guards`` what holds there."""
 
-    kind: str  # cpu, cuda, mps, portable (an accelerator of whatever kind), outside, other
+    kind: str  # cpu, cuda, mps, portable (an accelerator of whatever kind), outside, some, other
     origin: ast.AST | None = None
     guards: Guards = NOTHING
 
@@ -292,6 +292,7 @@ def _is_none(value: Value) -> bool:
 OUTSIDE_PLACE = Place("outside")
 OUTSIDE_DEVICE = Device(frozenset({OUTSIDE_PLACE}))
 SOME_LOADER = Many(Batch(Tensor(batched=True)))  # a data loader from outside: tensors, who knows where
+SOME_DEVICE = Device(frozenset({Place("some")}))  # that of a tensor of which nothing is known
 CPU_DEVICE = Device(frozenset({Place("cpu")}))
 MPS_DEVICE = Device(frozenset({Place("mps")}))
 PORTABLE_DEVICE = Device(frozenset({Place("portable")}))

@@ -1,0 +1,172 @@
+"""Modules of torch.nn: made, called and put somewhere; datasets and loaders; functions of torch by their families."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from . import functions, tables, transfer
+from .arithmetic import MAYBE_MPS, apart, as_tensor, result_of, together
+from .values import (
+    CPU, UNKNOWN, Batch, Function, Items, Many, Module, Moved, Standing, Table, Tensor, Value,
+)
+
+if TYPE_CHECKING:
+    from .calls import Arguments
+    from .classes import ClassInfo
+    from .interpreter import Interpreter
+
+STATELESS = "stateless"  # the class of a module without tensors
+
+
+def escape(run: Interpreter, args: Arguments) -> Value:
+    """What an unknown method is given it may move."""
+    for value in args.all():
+        if type(value) is Module:
+            run.env[value.site] = Standing()
+    return UNKNOWN
+
+
+def place(run: Interpreter, module: Module, standing: Standing) -> None:
+    """Puts a module, and the modules that it was made of, somewhere."""
+    todo, seen = [module], set()
+    while todo:
+        part = todo.pop()
+        if part.site not in seen:
+            seen.add(part.site)
+            run.env[part.site] = standing
+            todo += run.children.get(part.site, ())
+
+
+def forward(run: Interpreter, node: ast.Call, module: Module | Moved, args: Arguments) -> Value:
+    """A module called on tensors; notes the ones that stand elsewhere."""
+    standing = run.standing(module) if isinstance(module, Module) else Standing(module.at)
+    tensors = [value for value in map(as_tensor, args.all()) if isinstance(value, Tensor)]
+    host = next((t for t in tensors if t.at == CPU), None)
+    away = next((t for t in tensors if t.at in MAYBE_MPS), None)
+    own = module.cls if isinstance(module, Module) else None
+    if hasattr(own, "mro") and any(places_itself(run, info) for info in own.mro()):
+        pass  # it moves what it is given
+    elif standing.at in MAYBE_MPS and host is not None:
+        apart(run, node, host, "input")
+    elif standing.at == CPU and away is not None:
+        run.note("devices-meet", node, "module", trail=standing.trail)
+    elif standing.at is None:
+        together(run, node, tensors, "operands")
+    if hasattr(own, "method") and tensors and (body := own.method("forward")) is not None:
+        result = functions.call_function(run, body, args.positional, args.keywords, own)
+        if result is not UNKNOWN:
+            return result
+    if isinstance(module, Module) and tables.FLOAT_LAYERS.search(module.layer):
+        integers_into(run, node, tensors[:1])
+    at = standing.at or (tensors[0].at if tensors else None)
+    result = Tensor(at, standing.dtype, True)
+    return result if isinstance(module, Module) and module.cls in (None, STATELESS) else Batch(result)
+
+
+def integers_into(run: Interpreter, node: ast.Call, tensors: list[Tensor]) -> None:
+    """Notes integers given to weights that are floating."""
+    for tensor in tensors:
+        if tensor.dtype in ("uint8", "int64", "int32", "int16", "int8", "bool"):
+            run.note("integers-into-layer", node, tensor.dtype, trail=tensor.trail)
+
+
+def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    """Functions and classes of torch that no table has by name."""
+    short = name.rpartition(".")[2]
+    if name in tables.WRAPPERS and args.positional and isinstance(args.positional[0], (Module, Moved)):
+        return args.positional[0]
+    if name == "torch.nn.Parameter":
+        return UNKNOWN  # it goes where its module goes
+    if name == "torch.autograd.Variable":
+        return args.get(0, "data") or UNKNOWN
+    if name.startswith("torch.utils.data."):
+        return _data(run, node, short, args)
+    if name in ("torch.load", "torch.jit.load") and len(args.positional) > 1:
+        run.devices.used(run, args.positional[1], node, "map_location")
+    if name.startswith("torch.nn.") and short[:1].isupper():
+        return _layer(run, node, short, args)
+    tensors = [value for value in map(as_tensor, _flat(args)) if isinstance(value, Tensor)]
+    if not tensors or name.startswith(tables.LEAVES_MODULES_PREFIXES):
+        return escape(run, args) if tensors or not name.startswith(tables.LEAVES_MODULES_PREFIXES) and name not in tables.LEAVES_MODULES else UNKNOWN
+    if short in tables.SAME_DTYPE or short in tables.OTHER_DTYPE or name.startswith("torch.nn.functional."):
+        if short != "embedding":
+            together(run, node, tensors, "operands")
+        if short in tables.FLOAT_FUNCTIONS and name.startswith("torch.nn.functional."):
+            integers_into(run, node, tensors[:1])
+        result = result_of(tensors)
+        if short in tables.OTHER_DTYPE:
+            return Tensor(result.at)
+        if transfer.dtype_of(args.get(None, "dtype")):
+            result = transfer.moved(run, node, result, None, transfer.dtype_of(args.get(None, "dtype")), True)
+        batched = short in tables.SHAPED or result.batched and short not in tables.REDUCTIONS and not tables.LOSSES.search(short)
+        return Tensor(result.at, result.dtype, batched, result.host_data, result.trail)
+    return UNKNOWN
+
+
+def _flat(args: Arguments) -> list[Value]:
+    """The arguments, with those in lists: ``torch.cat([a, b])``."""
+    values: list[Value] = []
+    for value in args.all():
+        values += value.items if isinstance(value, Items) else [value.each] if isinstance(value, Many) else (
+            value.items.values() if isinstance(value, Table) else [value]
+        )
+    return values
+
+
+def _layer(run: Interpreter, node: ast.Call, short: str, args: Arguments) -> Value:
+    """A layer or a loss of torch.nn. A loss has no parameters: it stands nowhere."""
+    inner = [value for value in _flat(args) if isinstance(value, Module)]
+    run.children[node] = inner
+    if tables.STATELESS.search(short) and not args.open and not {"weight", "pos_weight"} & args.keywords.keys():
+        if not (short.endswith("Loss") and args.positional):
+            return Module(node, STATELESS, short)
+    if tables.LOSSES.search(short):
+        at: str | None = None
+    elif short in tables.CONTAINERS:
+        places = {run.standing(module).at for module in inner if module.cls is not STATELESS}
+        known = all(isinstance(value, Module) for value in _flat(args)) and not args.open
+        at = places.pop() if len(places) == 1 and known else None
+    else:
+        at = None if args.open else transfer.place_of(args.get(None, "device"), run.default_place)
+    dtype = transfer.dtype_of(args.get(None, "dtype")) if "dtype" in args.keywords else "float32"
+    if dtype == "float64" and at in MAYBE_MPS:
+        run.note("float64-requested", next((k.value for k in node.keywords if k.arg == "dtype"), node.func))
+    run.env[node] = Standing(at, dtype)
+    return Module(node, None, short)
+
+
+def _data(run: Interpreter, node: ast.Call, short: str, args: Arguments) -> Value:
+    """Datasets and loaders. A batch stands on the CPU, unless the dataset or ``collate_fn`` may have moved it."""
+    if short == "TensorDataset":
+        tensors = [value if isinstance(value, Tensor) else Tensor() for value in args.positional]
+        return Many(Items(tuple(Tensor(t.at, t.dtype, True, t.host_data, t.trail) for t in tensors)))
+    if short in ("Subset", "ConcatDataset", "random_split"):
+        data = args.get(0, "dataset") or UNKNOWN
+        return Many(data) if short == "random_split" else data
+    if short != "DataLoader" or args.open:
+        return UNKNOWN
+    data = args.get(0, "dataset") or UNKNOWN
+    if isinstance(data, Many) and isinstance(data.each, Items):
+        return data
+    if "collate_fn" in args.keywords or _moves_itself(run, data):
+        return UNKNOWN
+    trail = (transfer.step(node, "on the CPU from DataLoader"),)
+    return Many(Batch(Tensor(CPU, None, True, False, trail)))
+
+
+def _moves_itself(run: Interpreter, dataset: Value) -> bool:
+    info = getattr(dataset, "info", None)
+    return info is not None and any(places_itself(run, base) for base in info.mro())
+
+
+def places_itself(run: Interpreter, info: ClassInfo) -> bool:
+    """True for a class whose text names devices: where its parts stand is its own affair."""
+    text = "\n".join(run.source.lines[info.node.lineno - 1 : info.node.end_lineno])
+    return any(word in text for word in (".cuda(", ".to(", "device="))
+
+
+def run_lambda(run: Interpreter, value: Value) -> None:
+    """``map_location=lambda storage, location: storage.cuda()`` is run where it stands, with its guards."""
+    if isinstance(value, Function) and isinstance(value.node, ast.Lambda) and value.node not in run.ran:
+        functions.call_function(run, value, [], {})
