@@ -263,6 +263,15 @@ def _dict(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value
     return Table(args.keywords) if not args.positional and not args.open else UNKNOWN
 
 
+def _some(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    """``any(t.is_cuda for t in tensors)``: true only where the condition holds of one."""
+    value = args.get(0, "iterable")
+    flag = value.each if isinstance(value, Many) else None
+    if not isinstance(flag, Flag):
+        return UNKNOWN
+    return Flag(flag.when_true, frozenset(), flag.ported, False if flag.written is False else None)
+
+
 def _range(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
     """``range(torch.cuda.device_count())``: a loop that runs only with CUDA."""
     return next((value for value in args.positional if isinstance(value, Flag)), UNKNOWN)
@@ -318,6 +327,8 @@ CALLS: dict[str, Callable[[Interpreter, ast.Call, str, Arguments], Value]] = {
     "tqdm.auto.tqdm": _first,
     "tqdm.trange": _first,
     "tqdm.notebook.tqdm": _first,
+    "builtins.any": _some,
+    "builtins.all": _some,
     "builtins.range": _range,
     "builtins.next": _any,
     "builtins.enumerate": _enumerate,

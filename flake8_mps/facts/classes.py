@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..shapes import FUNCTIONS
@@ -46,7 +47,7 @@ class ClassInfo:
                 todo.extend(base.info for base in info.bases if isinstance(base, Class))
         return order
 
-    @property
+    @cached_property
     def is_module(self) -> bool:
         """True for subclasses of torch.nn.Module and of the classes that other packages derive from it."""
         return any(

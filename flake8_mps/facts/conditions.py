@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import tables
 from .guards import AS_WRITTEN, NOTHING, ONCE_PORTED, Fact, Guards, common, contradicts, has
-from .names import question
+from .names import asks_for_cuda, question
 from .values import UNKNOWN, Const, Device, Flag, Items, Name, Value, join
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ def _option(node: ast.expr) -> Flag:
     name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
         name = str(node.slice.value)
-    if tables.CPU_OPTION.search(name):
-        return Flag(NOTHING, frozenset({Fact("option", True, node)}), False)
-    if tables.CUDA_OPTION.search(name):
-        return Flag(frozenset({Fact("option", True, node)}), NOTHING, True)
-    return NO_FLAG
+    asks_for = asks_for_cuda(name)
+    if asks_for is None:
+        return NO_FLAG
+    fact = frozenset({Fact("option", True, node)})
+    return Flag(fact, NOTHING, True) if asks_for else Flag(NOTHING, fact, False)
 
 
 def holding(guards: Guards, flag: Flag, asked: ast.expr) -> Guards:
@@ -67,6 +67,14 @@ def holding(guards: Guards, flag: Flag, asked: ast.expr) -> Guards:
     if flag.written is False:
         return guards | flag.when_true | {Fact("never", True, asked)}
     return guards | flag.when_true if flag.when_true else guards
+
+
+def come_by(guards: Guards) -> Flag:
+    """The condition of having come by a place where these hold."""
+    if not guards:
+        return NO_FLAG
+    ported = False if contradicts(guards, ONCE_PORTED) else None
+    return Flag(guards, NOTHING, ported, False if contradicts(guards, AS_WRITTEN) else None)
 
 
 def chosen_flag(flag: Flag, left: Value | None, right: Value | None) -> Flag | None:

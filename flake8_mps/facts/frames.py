@@ -24,5 +24,5 @@ class Frame:
         self.inputs: set[str] = set()  # parameters of a function that no call here has run
         self.has_fields = False  # the body of a dataclass
         self.returns: list[tuple[Value, Guards]] = []
-        self.exits: list[Env] = []  # environments at break and continue
+        self.exits: list[tuple[Env, Guards]] = []  # environments at break and continue, and what holds there
         self.globals: set[str] = set()

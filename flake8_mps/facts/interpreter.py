@@ -27,7 +27,7 @@ from .values import (
 
 
 _EVALUATE, _children = expressions.EVALUATE, expressions.children
-_DEFAULT_DEVICE = re.compile(r"set_default_(?:device|tensor_type)|with torch\.device")
+_DEFAULT_DEVICE = ("set_default_device", "set_default_tensor_type", "with torch.device")
 
 
 class Interpreter:
@@ -48,7 +48,7 @@ class Interpreter:
         self.uses_devices = False  # something is, or may be, on MPS
         self.default_float64: list[tuple[ast.AST, Guards]] = []
         # Where tensors are made without device=; not known where the file sets a default.
-        self.default_place = None if _DEFAULT_DEVICE.search(source.text) else CPU
+        self.default_place = None if any(words in source.text for words in _DEFAULT_DEVICE) else CPU
         self.literal_guards: dict[ast.AST, Guards] = {}  # where a CUDA literal is written
         self.receivers: dict[ast.AST, Value] = {}  # what a move or a cast was called on
         self.modules: set[str] = set()  # top-level packages imported
@@ -299,7 +299,7 @@ class Interpreter:
                 other = self.held_before(key)
             if other is not one and other is not None:
                 merged[key] = self._chosen(key, flag, one, other, before.get(key), mps_on_right)
-        for key, other in right.items():
+        for key, other in right.items() if len(merged) > len(left) else ():
             if type(key) is str and "." in key and key not in left:
                 one = self.held_before(key)
                 merged[key] = self._chosen(key, flag, one, other, one, mps_on_right)

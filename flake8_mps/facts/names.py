@@ -37,6 +37,14 @@ def names_loader(name: str) -> bool:
 
 
 @functools.cache
+def asks_for_cuda(name: str) -> bool | None:
+    """True for the name of a switch that asks for CUDA, False for one that asks for the CPU, None for any other."""
+    if tables.CPU_OPTION.search(name):
+        return False
+    return True if tables.CUDA_OPTION.search(name) else None
+
+
+@functools.cache
 def question(name: str) -> str | None:
     """What a canonical or a bare name asks of the machine: "cuda", "mps" or "other"; None for any other name."""
     for kind, names in (("cuda", tables.ASKS_CUDA), ("mps", tables.ASKS_MPS), ("other", tables.ASKS_OTHER)):

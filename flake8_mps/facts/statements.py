@@ -67,8 +67,8 @@ def _loop(run: Interpreter, body: list[ast.stmt], bind: Callable[[], None], orel
         before = run.env
         bind()
         ends, after = run.branch(body, run.env.copy(), run.guards)
-        for env in [*([after] if ends else []), *run.frame.exits]:
-            run.enter(run.merge(NO_FLAG, env, run.env, False))
+        for env, guards in [*([(after, run.guards)] if ends else []), *run.frame.exits]:
+            run.enter(run.merge(conditions.come_by(guards - run.guards), env, run.env, False))
         run.frame.exits = []
         if all(before.get(key) == value for key, value in run.env.items()):
             break
@@ -108,7 +108,7 @@ def _while(run: Interpreter, node: ast.While) -> bool:
 
 
 def _leave_loop(run: Interpreter, node: ast.stmt) -> bool:
-    run.frame.exits.append(run.env.copy())
+    run.frame.exits.append((run.env.copy(), run.guards))
     return False
 
 
