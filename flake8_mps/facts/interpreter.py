@@ -8,7 +8,6 @@ of code *once ported*; guards and device literals keep what the code says *as wr
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import replace
 from collections.abc import Callable, Iterable
 from typing import Any
