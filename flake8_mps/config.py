@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from .finding import Finding, Severity
@@ -89,6 +89,15 @@ class Config:
         """The options that flake8 has read; choosing codes is left to flake8. Raises ConfigError."""
         values = {option.name: getattr(options, f"mps_{option.name}") for option in OPTIONS}
         return cls.from_strings(**values, prefix="--mps-")
+
+    def for_file(self, path: str) -> Config:
+        """These options, where torch is not told with the oldest that the project of the file requires."""
+        from .project import project_of  # behind the gate
+
+        requires = project_of(path).requires
+        if self.torch or not (requires and requires.floor):
+            return self
+        return replace(self, torch=max(requires.floor, OLDEST_TORCH))
 
     def wants(self, finding: Finding) -> bool:
         """Whether to report a finding."""

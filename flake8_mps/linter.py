@@ -62,6 +62,7 @@ def lint(source: Source, config: Config, statistics: Statistics | None = None) -
         if not passes(source.text):
             found.gated += 1
             return []
+    config = config.for_file(source.path)
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, DEEPEST))
     try:

@@ -24,8 +24,9 @@ DECIDING = {"facts", "operators", "rule", "rules", "shapes"}
 
 ARROWS: dict[str, set[str]] = {
     "finding": set(),
-    "config": {"finding"},
     "source": {"finding"},
+    "project": {"source"},
+    "config": {"finding", "project"},
     "notebook": {"source"},
     "shapes": {"source"},
     "operators": BASE,
@@ -196,4 +197,5 @@ def test_a_file_that_fails_the_gate_loads_nothing_beyond_it() -> None:
     count, modules = linting("import json\n\nprint(json.dumps({'answer': 42}))\n")
     assert count == 0
     beyond = {"ast_grep_py", "torch", "flake8_mps.probe", "flake8_mps.fixer", "flake8_mps.facts.interpreter"}
+    beyond |= {"flake8_mps.project", "packaging", "tomllib"}
     assert not modules & beyond
