@@ -69,7 +69,7 @@ def _add_check(commands: Any) -> None:
 def _check(arguments: argparse.Namespace) -> int:
     names = (*(option.name for option in OPTIONS), "select", "ignore")
     config = Config.from_strings(**{name: getattr(arguments, name) for name in names})
-    _refuse_unknown_codes(config)
+    _refuse_unknown_codes(config, "--")
 
     problems: list[Unreadable] = []
     findings: list[Located] = []
@@ -100,16 +100,22 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _findings(source: Source, config: Config) -> Iterator[Located]:
-    from .linter import lint  # behind the options: a wrong one is told before the engine is loaded
+    from .linter import lint, passes  # behind the options: a wrong one is told before the engine is loaded
+    from .project import project_of
 
+    if passes(source.text):
+        _refuse_unknown_codes(config.for_file(source.path), f"{project_of(source.path).file}: [tool.flake8-mps] ")
     for finding in lint(source, config):
-        if config.wants(finding) and not source.suppressed(finding):
+        if not source.suppressed(finding):
             cell, span = source.locate(finding.span)
             yield Located(source.path, cell, replace(finding, span=span))
 
 
-def _refuse_unknown_codes(config: Config) -> None:
-    """Raises ConfigError for a choice that no rule answers to: it would find nothing and look like success."""
+def _refuse_unknown_codes(config: Config, place: str) -> None:
+    """Raises ConfigError for a choice that no rule answers to: it would find nothing and look like success.
+
+    ``place`` is where the choice is written, up to its name.
+    """
     if not (config.select or config.ignore):
         return
     from .rule import load_rules
@@ -118,7 +124,7 @@ def _refuse_unknown_codes(config: Config) -> None:
     for name, prefixes in ("select", config.select), ("ignore", config.ignore):
         for prefix in prefixes:
             if not any(code.startswith(prefix) for code in codes):
-                raise ConfigError(f"--{name}: no rule has the code {prefix!r}; there are {', '.join(codes[1:])}")
+                raise ConfigError(f"{place}{name}: no rule has the code {prefix!r}; there are {', '.join(codes[1:])}")
 
 
 # --- which files -----------------------------------------------------------------------------------------------------
@@ -161,7 +167,8 @@ def _explain(arguments: argparse.Namespace) -> int:
 
     for rule in load_rules():
         if arguments.code.upper() == rule.code or arguments.code == rule.name:
-            print(f"{rule.code} {rule.name} ({rule.severity.name.lower()}, {rule.world.value})\n\n{rule.documentation()}")
+            heading = f"{rule.code} {rule.name} ({rule.severity.name.lower()}, {rule.world.value})"
+            print(f"{heading}\n\n{rule.documentation()}")
             return CLEAN
     known = ", ".join(rule.code for rule in load_rules())
     raise ConfigError(f"no rule is called {arguments.code!r}; there are {known}")

@@ -1,11 +1,11 @@
-"""Every option, checked before any file is read."""
+"""Every option: those of a command line, checked before any file is read, and what a project settles for its files."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from .finding import Finding, Severity
@@ -14,6 +14,9 @@ Version = tuple[int, int]
 
 OLDEST_TORCH: Version = (1, 12)
 """The first release with an MPS device."""
+
+KEYS = ("level", "torch", "macos", "select", "ignore")
+"""What a project may say in its table ``[tool.flake8-mps]``."""
 
 INTERNAL_ERROR = "MPS000"
 """A failure of ours: no choice of codes may hide it."""
@@ -46,16 +49,19 @@ FLAKE8_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = tuple(
 
 @dataclass(frozen=True)
 class Config:
-    """What to report and for which machines. ``torch`` and ``macos`` are the oldest to support, None if not told.
+    """What to report and for which machines; None or empty where it is not told.
 
-    ``select`` and ``ignore`` are prefixes of codes, and the longer one wins; an empty ``select`` is every code.
+    ``level`` is then WARNING. ``torch`` and ``macos`` are the oldest to support. ``select`` and ``ignore`` are prefixes
+    of codes, and the longer one wins; an empty ``select`` is every code. ``left_to_project`` are the keys that a
+    project may settle where they are not told.
     """
 
-    level: Severity = Severity.WARNING
+    level: Severity | None = None
     torch: Version | None = None
     macos: Version | None = None
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    left_to_project: tuple[str, ...] = field(default=KEYS, compare=False)
 
     @classmethod
     def from_strings(
@@ -88,23 +94,41 @@ class Config:
     def from_flake8(cls, options: argparse.Namespace) -> Config:
         """The options that flake8 has read; choosing codes is left to flake8. Raises ConfigError."""
         values = {option.name: getattr(options, f"mps_{option.name}") for option in OPTIONS}
-        return cls.from_strings(**values, prefix="--mps-")
+        return replace(cls.from_strings(**values, prefix="--mps-"), left_to_project=tuple(values))
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], file: str) -> Config:
+        """What a project's table ``[tool.flake8-mps]`` says. Raises ConfigError naming the file and the key."""
+        prefix, options = f"{file}: [tool.flake8-mps] ", {}
+        for key, value in table.items():
+            if key not in KEYS:
+                raise ConfigError(f"{prefix}{key}: there is no such key; there are {', '.join(KEYS)}")
+            lists_codes = key in ("select", "ignore")
+            texts = value if lists_codes and isinstance(value, list) else [value]
+            if wrong := [text for text in texts if not isinstance(text, str)]:
+                raise ConfigError(f"{prefix}{key}: {wrong[0]!r} is no text; write it in quotes")
+            options[key] = (texts or None) if lists_codes else value
+        return cls.from_strings(**options, prefix=prefix)
 
     def for_file(self, path: str) -> Config:
-        """These options, where torch is not told with the oldest that the project of the file requires."""
+        """These options, and where they are not told, what the project that holds the file says.
+
+        Raises ConfigError for a wrong table of that project.
+        """
         from .project import project_of  # behind the gate
 
-        requires = project_of(path).requires
-        if self.torch or not (requires and requires.floor):
-            return self
-        return replace(self, torch=max(requires.floor, OLDEST_TORCH))
+        project = project_of(path)
+        said = self.from_table(project.table, project.file)
+        if not said.torch and project.requires and project.requires.floor:
+            said = replace(said, torch=max(project.requires.floor, OLDEST_TORCH))
+        return replace(self, **{key: getattr(said, key) for key in self.left_to_project if not getattr(self, key)})
 
     def wants(self, finding: Finding) -> bool:
         """Whether to report a finding."""
         if finding.code == INTERNAL_ERROR:
             return True
         selected, ignored = _longest(self.select or ("",), finding.code), _longest(self.ignore, finding.code)
-        return finding.severity >= self.level and selected > ignored
+        return finding.severity >= (self.level or Severity.WARNING) and selected > ignored
 
 
 def _longest(prefixes: Sequence[str], code: str) -> int:

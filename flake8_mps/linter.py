@@ -54,7 +54,8 @@ class Statistics:
 def lint(source: Source, config: Config, statistics: Statistics | None = None) -> list[Finding]:
     """The findings of one file at or above the level of ``config``, in the order of the file.
 
-    Never raises: what goes wrong inside is a finding of its own, and the other rules go on.
+    Raises ConfigError for a wrong table ``[tool.flake8-mps]`` of the project that holds the file, and nothing else:
+    what goes wrong inside is a finding of its own, and the other rules go on.
     """
     found = statistics or Statistics()
     found.files += 1

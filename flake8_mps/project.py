@@ -146,7 +146,8 @@ def _poetry(constraints: Any) -> Iterator[Requires | None]:
     for constraint in constraints if isinstance(constraints, list) else [constraints]:
         table = constraint if isinstance(constraint, dict) else {"version": constraint}
         if table.get("platform", "darwin") == "darwin" and isinstance(version := table.get("version"), str):
-            yield _lowest(_all_of([_in_pep_440(choice, table.get("markers"))]) for choice in re.split(r"\|\|?", version))
+            choices = re.split(r"\|\|?", version)
+            yield _lowest(_all_of([_in_pep_440(choice, table.get("markers"))]) for choice in choices)
 
 
 def _in_pep_440(constraint: str, marker: Any) -> str:

@@ -38,7 +38,7 @@ ARROWS: dict[str, set[str]] = {
     "reports": {"config", "finding", "rule"},
     "probe": {*BASE, "facts", "operators"},
     "plugin": {*BASE, *DECIDING, "linter", "reports"},
-    "cli": {*BASE, *DECIDING, "linter", "notebook", "fixer", "reports", "probe"},
+    "cli": {*BASE, *DECIDING, "linter", "notebook", "fixer", "project", "reports", "probe"},
     "pytest_plugin": {*BASE, "probe"},
     "__main__": {"cli"},
     "__init__": set(),

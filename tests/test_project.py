@@ -109,8 +109,9 @@ def test_poetry(folder: Path, constraint: str, expected: object) -> None:
 # --- where it stands -------------------------------------------------------------------------------------------------
 
 PYPROJECT = '[project]\nname = "unet"\ndependencies = ["numpy", "torch>=2.1"]\n'
-EXTRAS = '[project]\ndependencies = ["numpy"]\n[project.optional-dependencies]\ndev = ["torch"]\ntrain = ["torch>=2.2"]\n'
+EXTRAS = '[project]\n[project.optional-dependencies]\ndev = ["torch"]\ntrain = ["numpy", "torch>=2.2"]\n'
 SETUP_CFG = "[metadata]\nname = unet\n[options]\ninstall_requires =\n    numpy\n    torch>=2.3 ; python_version > '3'\n"
+PINNED = "# torch>=1\n-r more.txt\n--find-links x\ntorch==2.6.0 \\\n  --hash=sha256:1 # pinned\n"
 SETUP_PY = 'from setuptools import setup\nNEEDS = ["numpy", "torch>=2.4"]\nsetup(name="unet", install_requires=NEEDS)\n'
 
 
@@ -124,7 +125,7 @@ SETUP_PY = 'from setuptools import setup\nNEEDS = ["numpy", "torch>=2.4"]\nsetup
         ({"setup.py": SETUP_PY.replace("=NEEDS", "=['torch>2.5']")}, (2, 5)),
         ({"setup.py": SETUP_PY.replace("=NEEDS", "=read('requirements.in')")}, None),
         ({"setup.py": SETUP_PY.replace("setup(", "setup(**options)\nsetuptools.setup(")}, (2, 4)),
-        ({"requirements.txt": "# torch>=1\n-r more.txt\n--find-links x\ntorch==2.6.0 \\\n  --hash=sha256:1 # pinned\n"}, (2, 6)),
+        ({"requirements.txt": PINNED}, (2, 6)),
         ({"requirements.txt": "\ufefftorch>=2.6\r\n"}, (2, 6)),
         ({"pyproject.toml": PYPROJECT, "requirements.txt": "torch==2.6"}, (2, 1)),
         ({"pyproject.toml": PYPROJECT.replace(">=2.1", ""), "requirements.txt": "torch==2.6"}, None),
@@ -140,8 +141,8 @@ def test_places(folder: Path, files: dict[str, str], expected: object) -> None:
 
 
 def test_the_nearest_folder_that_names_torch(folder: Path) -> None:
-    write(folder, {"pyproject.toml": PYPROJECT, "docs/requirements.txt": "sphinx", "demo/requirements.txt": "torch>2.5"})
-    assert (floor(folder, "docs/conf.py"), floor(folder, "demo/a.ipynb")) == ((2, 1), (2, 5))
+    write(folder, {"pyproject.toml": PYPROJECT, "docs/requirements.txt": "sphinx", "a/requirements.txt": "torch>2.5"})
+    assert (floor(folder, "docs/conf.py"), floor(folder, "a/a.ipynb")) == ((2, 1), (2, 5))
 
 
 def test_a_requirement_without_a_floor_is_an_answer(folder: Path) -> None:
