@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import __version__
-from .config import INTERNAL_ERROR, OPTIONS, Config, ConfigError
+from .config import INTERNAL_ERROR, NO_REASON, OPTIONS, Config, ConfigError
 from .notebook import NotPython, read_notebook
 from .reports import Located, text
 from .source import Source, Unreadable, read_source
@@ -120,7 +120,7 @@ def _refuse_unknown_codes(config: Config, place: str) -> None:
         return
     from .rule import load_rules
 
-    codes = [INTERNAL_ERROR, *(rule.code for rule in load_rules())]
+    codes = [INTERNAL_ERROR, NO_REASON, *(rule.code for rule in load_rules())]
     for name, prefixes in ("select", config.select), ("ignore", config.ignore):
         for prefix in prefixes:
             if not any(code.startswith(prefix) for code in codes):

@@ -21,6 +21,9 @@ KEYS = ("level", "torch", "macos", "select", "ignore")
 INTERNAL_ERROR = "MPS000"
 """A failure of ours: no choice of codes may hide it."""
 
+NO_REASON = "MPS001"
+"""A file that declares itself ``cuda-only`` and does not say why."""
+
 
 class ConfigError(ValueError):
     """An option with a wrong value. The text names the option, says what is wrong and what to write."""

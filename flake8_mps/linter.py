@@ -17,14 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .config import INTERNAL_ERROR, Config
+from .config import INTERNAL_ERROR, NO_REASON, Config
 from .finding import Finding, Severity, Span, World
 
 if TYPE_CHECKING:
     from .facts import Facts
     from .rule import Rule
     from .shapes import Search, Where
-    from .source import Source
+    from .source import CudaOnly, Source
 
 DEEPEST = 12_000  # frames: an expression nests as deeply as the parser lets it, and facts follow it all the way
 
@@ -64,18 +64,30 @@ def lint(source: Source, config: Config, statistics: Statistics | None = None) -
             found.gated += 1
             return []
     config = config.for_file(source.path)
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, DEEPEST))
-    try:
-        findings = set(_findings(source, config, found))
-    finally:
-        sys.setrecursionlimit(limit)
+    findings = _without_reason(source.cuda_only) if source.cuda_only else _interpreted(source, config, found)
     return sorted(filter(config.wants, findings), key=lambda finding: finding.sort_key)
 
 
 def passes(text: str) -> bool:
     """The gate: False for a text in which no rule can find anything."""
     return any(word in text for word in FAMILIES) and search().passes(text)
+
+
+def _without_reason(declared: CudaOnly) -> list[Finding]:
+    """What is left to say of a file that wants CUDA and nothing else."""
+    if declared.reason:
+        return []
+    message = "the whole file is left out, nobody knows why; say why: # mps: cuda-only <reason>"
+    return [Finding(NO_REASON, message, declared.span, Severity.WARNING, World.AS_WRITTEN)]
+
+
+def _interpreted(source: Source, config: Config, statistics: Statistics) -> set[Finding]:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, DEEPEST))
+    try:
+        return set(_findings(source, config, statistics))
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 @functools.cache
