@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import __version__
-from .config import INTERNAL_ERROR, NO_REASON, OPTIONS, Config, ConfigError
+from .config import EXPLAIN, INTERNAL_ERROR, NO_REASON, OPTIONS, Config, ConfigError
 from .notebook import NotPython, read_notebook
 from .reports import Located, text
 from .source import Source, Unreadable, read_source
@@ -63,11 +63,12 @@ def _add_check(commands: Any) -> None:
         parser.add_argument(f"--{option.name}", metavar=option.metavar, help=option.help)
     for name, effect in ("select", "report only"), ("ignore", "do not report"):
         parser.add_argument(f"--{name}", metavar="CODES", action="append", help=f"{effect} these: MPS102, MPS3, ...")
+    parser.add_argument(f"--{EXPLAIN.name}", action="store_true", help=EXPLAIN.help)
     parser.set_defaults(run=_check, parser=parser)
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    names = (*(option.name for option in OPTIONS), "select", "ignore")
+    names = (*(option.name for option in OPTIONS), "select", "ignore", EXPLAIN.name)
     config = Config.from_strings(**{name: getattr(arguments, name) for name in names})
     _refuse_unknown_codes(config, "--")
 

@@ -43,9 +43,14 @@ OPTIONS = (
     Option("macos", "VERSION", "the oldest macOS that the code has to run on, such as 14.4"),
 )
 
-FLAKE8_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = tuple(
-    (f"--mps-{option.name}", {"metavar": option.metavar, "help": option.help, "parse_from_config": True})
-    for option in OPTIONS
+EXPLAIN = Option("explain", "", "say behind each message how its value came about: where float64 was made and moved")
+
+FLAKE8_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    *(
+        (f"--mps-{option.name}", {"metavar": option.metavar, "help": option.help, "parse_from_config": True})
+        for option in OPTIONS
+    ),
+    (f"--mps-{EXPLAIN.name}", {"action": "store_true", "help": EXPLAIN.help, "parse_from_config": True}),
 )
 """The arguments of flake8's ``OptionManager.add_option``, one pair for each option."""
 
@@ -56,7 +61,7 @@ class Config:
 
     ``level`` is then WARNING. ``torch`` and ``macos`` are the oldest to support. ``select`` and ``ignore`` are prefixes
     of codes, and the longer one wins; an empty ``select`` is every code. ``left_to_project`` are the keys that a
-    project may settle where they are not told.
+    project may settle where they are not told. ``explain`` appends the trail of a finding to its message.
     """
 
     level: Severity | None = None
@@ -64,6 +69,7 @@ class Config:
     macos: Version | None = None
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    explain: bool = False
     left_to_project: tuple[str, ...] = field(default=KEYS, compare=False)
 
     @classmethod
@@ -75,6 +81,7 @@ class Config:
         select: Sequence[str] | None = None,
         ignore: Sequence[str] | None = None,
         *,
+        explain: bool = False,
         prefix: str = "--",
     ) -> Config:
         """The options as people write them; ``prefix`` is how their names begin. Raises ConfigError."""
@@ -91,13 +98,15 @@ class Config:
             read("macos", _macos, macos, cls.macos),
             read("select", _codes, select, cls.select),
             read("ignore", _codes, ignore, cls.ignore),
+            explain,
         )
 
     @classmethod
     def from_flake8(cls, options: argparse.Namespace) -> Config:
         """The options that flake8 has read; choosing codes is left to flake8. Raises ConfigError."""
         values = {option.name: getattr(options, f"mps_{option.name}") for option in OPTIONS}
-        return replace(cls.from_strings(**values, prefix="--mps-"), left_to_project=tuple(values))
+        config = cls.from_strings(**values, explain=options.mps_explain, prefix="--mps-")
+        return replace(config, left_to_project=tuple(values))
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], file: str) -> Config:

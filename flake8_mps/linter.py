@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .config import INTERNAL_ERROR, NO_REASON, Config
@@ -65,12 +65,18 @@ def lint(source: Source, config: Config, statistics: Statistics | None = None) -
             return []
     config = config.for_file(source.path)
     findings = _without_reason(source.cuda_only) if source.cuda_only else _interpreted(source, config, found)
-    return sorted(filter(config.wants, findings), key=lambda finding: finding.sort_key)
+    wanted = sorted(filter(config.wants, findings), key=lambda finding: finding.sort_key)
+    return [_explained(finding, source) for finding in wanted] if config.explain else wanted
 
 
 def passes(text: str) -> bool:
     """The gate: False for a text in which no rule can find anything."""
     return any(word in text for word in FAMILIES) and search().passes(text)
+
+
+def _explained(finding: Finding, source: Source) -> Finding:
+    """The finding with the story of its value behind the message."""
+    return replace(finding, message=f"{finding.message} ({source.story(finding.trail)})") if finding.trail else finding
 
 
 def _without_reason(declared: CudaOnly) -> list[Finding]:

@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .finding import Finding, Span
+from .finding import Finding, Span, Step
 
 _UNSEARCHABLE = re.compile("[\0\ud800-\udfff]")
 _PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
@@ -156,6 +156,14 @@ class Source:
             return None, span
         cell, line = self.origins[span.line - 1]
         return cell, span._replace(line=line, end_line=self.origins[span.end_line - 1].line)
+
+    def story(self, trail: Sequence[Step]) -> str:
+        """A trail in words: ``float64 from np.linspace, line 12; moved, line 40``, in a notebook with the cells."""
+        return "; ".join(dict.fromkeys(f"{step.text}, {self._place(step.line)}" for step in trail))
+
+    def _place(self, line: int) -> str:
+        cell, span = self.locate(Span(line, 0, line, 0))
+        return f"line {span.line}" if cell is None else f"cell {cell}, line {span.line}"
 
     # --- cuda-only, noqa ---------------------------------------------------------------------------------------------
 

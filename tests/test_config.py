@@ -82,13 +82,14 @@ def test_flake8_takes_the_options_from_its_command_line_and_its_config() -> None
     manager = flake8_manager()
     options = manager.parse_args(["--mps-level", "info", "--mps-torch=2.6", "--mps-macos=14"])
     assert Config.from_flake8(options) == Config(Severity.INFO, (2, 6), (14, 0))
+    assert Config.from_flake8(manager.parse_args(["--mps-explain"])) == Config(explain=True)
     assert Config.from_flake8(manager.parse_args([])) == Config()
-    assert {"mps-level", "mps_level", "mps-torch", "mps-macos"} <= set(manager.config_options_dict)
+    assert {"mps-level", "mps_level", "mps-torch", "mps-macos", "mps-explain"} <= set(manager.config_options_dict)
 
 
 def test_flake8_names_its_own_option() -> None:
     with pytest.raises(ConfigError, match="^--mps-torch: 'new' is not a version"):
-        Config.from_flake8(argparse.Namespace(mps_level=None, mps_torch="new", mps_macos=None))
+        Config.from_flake8(argparse.Namespace(mps_level=None, mps_torch="new", mps_macos=None, mps_explain=False))
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_a_project_settles_what_is_not_told(project) -> None:
 
 
 def test_choosing_codes_is_left_to_flake8(project) -> None:
-    options = argparse.Namespace(mps_level=None, mps_torch="2.1", mps_macos=None)
+    options = argparse.Namespace(mps_level=None, mps_torch="2.1", mps_macos=None, mps_explain=False)
     assert Config.from_flake8(options).for_file(project(TABLE)) == Config(Severity.INFO, (2, 1), (14, 4))
 
 
