@@ -247,6 +247,21 @@ def test_a_wrong_table_is_told(check, tmp_path: Path, line: str) -> None:
     assert f"error: {tmp_path / 'pyproject.toml'}: [tool.flake8-mps] {line.split()[0]}: " in result.errors
 
 
+def test_flake8_looks_for_the_project_around_the_name_that_an_editor_gives(tmp_path: Path) -> None:
+    for name, text in {"app/pyproject.toml": '[tool.flake8-mps]\nlevel = "error"\n', "app/.git/config": ""}.items():
+        write(tmp_path, name, text)
+    flake8 = [sys.executable, "-m", "flake8", "--isolated", "--select", "MPS", "-"]
+
+    def codes(*options: str) -> list[str]:
+        command = [*flake8, *options]
+        done = subprocess.run(command, cwd=tmp_path, input=BOTH, capture_output=True, text=True, check=False)
+        return re.findall(r"MPS\d{3}", done.stdout)
+
+    assert codes("--stdin-display-name", "app/src/new.py") == ["MPS102"]
+    assert codes("--stdin-display-name", "app/src/new.py", "--mps-level", "warning") == ["MPS201", "MPS102"]
+    assert codes() == ["MPS201", "MPS102"]
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_flake8_tells_a_wrong_table_without_a_traceback(tmp_path: Path, jobs: str) -> None:
     files = {"pyproject.toml": "[tool.flake8-mps]\ncolour = 1\n", "a.py": CUDA, "b.py": CUDA, ".git/config": ""}
