@@ -12,13 +12,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench lint clean
+.PHONY: help demo test bench lint docs clean
 
 help:
 	@echo "make demo    install into $(VENV) and lint fixtures/ (no torch needed)"
 	@echo "make test    install torch too, and run the whole test suite"
 	@echo "make bench   measure what the plugin adds to flake8: BENCH_ARGS='--runs 3 path/to/code'"
 	@echo "make lint    flake8 over this repository's own code"
+	@echo "make docs    write docs/rules/ and the table in README.md from the rules"
 	@echo "make clean   remove $(VENV), build leftovers and caches"
 	@echo "With another Python: make demo PYTHON=python3.12"
 
@@ -43,6 +44,9 @@ bench: $(VENV)/.package
 
 lint: $(VENV)/.package
 	$(BIN)/flake8 --isolated --max-line-length 120 --extend-ignore E203 flake8_mps rules tests tools benchmarks setup.py
+
+docs: $(VENV)/.package
+	$(BIN)/python tools/generate_docs.py
 
 clean:
 	rm -rf $(VENV) .bench build dist .pytest_cache *.egg-info

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import __version__
-from .config import INTERNAL_ERROR, OPTIONS, Config, ConfigError
+from .config import EXPLAIN, INTERNAL_ERROR, NO_REASON, OPTIONS, Config, ConfigError
 from .notebook import NotPython, read_notebook
 from .reports import Located, text
 from .source import Source, Unreadable, read_source
@@ -63,13 +63,14 @@ def _add_check(commands: Any) -> None:
         parser.add_argument(f"--{option.name}", metavar=option.metavar, help=option.help)
     for name, effect in ("select", "report only"), ("ignore", "do not report"):
         parser.add_argument(f"--{name}", metavar="CODES", action="append", help=f"{effect} these: MPS102, MPS3, ...")
+    parser.add_argument(f"--{EXPLAIN.name}", action="store_true", help=EXPLAIN.help)
     parser.set_defaults(run=_check, parser=parser)
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    names = (*(option.name for option in OPTIONS), "select", "ignore")
+    names = (*(option.name for option in OPTIONS), "select", "ignore", EXPLAIN.name)
     config = Config.from_strings(**{name: getattr(arguments, name) for name in names})
-    _refuse_unknown_codes(config)
+    _refuse_unknown_codes(config, "--")
 
     problems: list[Unreadable] = []
     findings: list[Located] = []
@@ -100,25 +101,31 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _findings(source: Source, config: Config) -> Iterator[Located]:
-    from .linter import lint  # behind the options: a wrong one is told before the engine is loaded
+    from .linter import lint, passes  # behind the options: a wrong one is told before the engine is loaded
+    from .project import project_of
 
+    if passes(source.text):
+        _refuse_unknown_codes(config.for_file(source.path), f"{project_of(source.path).file}: [tool.flake8-mps] ")
     for finding in lint(source, config):
-        if config.wants(finding) and not source.suppressed(finding):
+        if not source.suppressed(finding):
             cell, span = source.locate(finding.span)
             yield Located(source.path, cell, replace(finding, span=span))
 
 
-def _refuse_unknown_codes(config: Config) -> None:
-    """Raises ConfigError for a choice that no rule answers to: it would find nothing and look like success."""
+def _refuse_unknown_codes(config: Config, place: str) -> None:
+    """Raises ConfigError for a choice that no rule answers to: it would find nothing and look like success.
+
+    ``place`` is where the choice is written, up to its name.
+    """
     if not (config.select or config.ignore):
         return
     from .rule import load_rules
 
-    codes = [INTERNAL_ERROR, *(rule.code for rule in load_rules())]
+    codes = [INTERNAL_ERROR, NO_REASON, *(rule.code for rule in load_rules())]
     for name, prefixes in ("select", config.select), ("ignore", config.ignore):
         for prefix in prefixes:
             if not any(code.startswith(prefix) for code in codes):
-                raise ConfigError(f"--{name}: no rule has the code {prefix!r}; there are {', '.join(codes[1:])}")
+                raise ConfigError(f"{place}{name}: no rule has the code {prefix!r}; there are {', '.join(codes[1:])}")
 
 
 # --- which files -----------------------------------------------------------------------------------------------------
@@ -161,7 +168,8 @@ def _explain(arguments: argparse.Namespace) -> int:
 
     for rule in load_rules():
         if arguments.code.upper() == rule.code or arguments.code == rule.name:
-            print(f"{rule.code} {rule.name} ({rule.severity.name.lower()}, {rule.world.value})\n\n{rule.documentation()}")
+            heading = f"{rule.code} {rule.name} ({rule.severity.name.lower()}, {rule.world.value})"
+            print(f"{heading}\n\n{rule.documentation()}")
             return CLEAN
     known = ", ".join(rule.code for rule in load_rules())
     raise ConfigError(f"no rule is called {arguments.code!r}; there are {known}")

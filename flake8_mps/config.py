@@ -1,11 +1,11 @@
-"""Every option, checked before any file is read."""
+"""Every option: those of a command line, checked before any file is read, and what a project settles for its files."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from .finding import Finding, Severity
@@ -15,8 +15,14 @@ Version = tuple[int, int]
 OLDEST_TORCH: Version = (1, 12)
 """The first release with an MPS device."""
 
+KEYS = ("level", "torch", "macos", "select", "ignore")
+"""What a project may say in its table ``[tool.flake8-mps]``."""
+
 INTERNAL_ERROR = "MPS000"
 """A failure of ours: no choice of codes may hide it."""
+
+NO_REASON = "MPS001"
+"""A file that declares itself ``cuda-only`` and does not say why."""
 
 
 class ConfigError(ValueError):
@@ -37,25 +43,34 @@ OPTIONS = (
     Option("macos", "VERSION", "the oldest macOS that the code has to run on, such as 14.4"),
 )
 
-FLAKE8_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = tuple(
-    (f"--mps-{option.name}", {"metavar": option.metavar, "help": option.help, "parse_from_config": True})
-    for option in OPTIONS
+EXPLAIN = Option("explain", "", "say behind each message how its value came about: where float64 was made and moved")
+
+FLAKE8_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    *(
+        (f"--mps-{option.name}", {"metavar": option.metavar, "help": option.help, "parse_from_config": True})
+        for option in OPTIONS
+    ),
+    (f"--mps-{EXPLAIN.name}", {"action": "store_true", "help": EXPLAIN.help, "parse_from_config": True}),
 )
 """The arguments of flake8's ``OptionManager.add_option``, one pair for each option."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """What to report and for which machines. ``torch`` and ``macos`` are the oldest to support, None if not told.
+    """What to report and for which machines; None or empty where it is not told.
 
-    ``select`` and ``ignore`` are prefixes of codes, and the longer one wins; an empty ``select`` is every code.
+    ``level`` is then WARNING. ``torch`` and ``macos`` are the oldest to support. ``select`` and ``ignore`` are prefixes
+    of codes, and the longer one wins; an empty ``select`` is every code. ``left_to_project`` are the keys that a
+    project may settle where they are not told. ``explain`` appends the trail of a finding to its message.
     """
 
-    level: Severity = Severity.WARNING
+    level: Severity | None = None
     torch: Version | None = None
     macos: Version | None = None
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    explain: bool = False
+    left_to_project: tuple[str, ...] = field(default=KEYS, compare=False)
 
     @classmethod
     def from_strings(
@@ -66,6 +81,7 @@ class Config:
         select: Sequence[str] | None = None,
         ignore: Sequence[str] | None = None,
         *,
+        explain: bool = False,
         prefix: str = "--",
     ) -> Config:
         """The options as people write them; ``prefix`` is how their names begin. Raises ConfigError."""
@@ -82,20 +98,49 @@ class Config:
             read("macos", _macos, macos, cls.macos),
             read("select", _codes, select, cls.select),
             read("ignore", _codes, ignore, cls.ignore),
+            explain,
         )
 
     @classmethod
     def from_flake8(cls, options: argparse.Namespace) -> Config:
         """The options that flake8 has read; choosing codes is left to flake8. Raises ConfigError."""
         values = {option.name: getattr(options, f"mps_{option.name}") for option in OPTIONS}
-        return cls.from_strings(**values, prefix="--mps-")
+        config = cls.from_strings(**values, explain=options.mps_explain, prefix="--mps-")
+        return replace(config, left_to_project=tuple(values))
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], file: str) -> Config:
+        """What a project's table ``[tool.flake8-mps]`` says. Raises ConfigError naming the file and the key."""
+        prefix, options = f"{file}: [tool.flake8-mps] ", {}
+        for key, value in table.items():
+            if key not in KEYS:
+                raise ConfigError(f"{prefix}{key}: there is no such key; there are {', '.join(KEYS)}")
+            lists_codes = key in ("select", "ignore")
+            texts = value if lists_codes and isinstance(value, list) else [value]
+            if wrong := [text for text in texts if not isinstance(text, str)]:
+                raise ConfigError(f"{prefix}{key}: {wrong[0]!r} is no text; write it in quotes")
+            options[key] = (texts or None) if lists_codes else value
+        return cls.from_strings(**options, prefix=prefix)
+
+    def for_file(self, path: str) -> Config:
+        """These options, and where they are not told, what the project that holds the file says.
+
+        Raises ConfigError for a wrong table of that project.
+        """
+        from .project import project_of  # behind the gate
+
+        project = project_of(path)
+        said = self.from_table(project.table, project.file)
+        if not said.torch and project.requires and project.requires.floor:
+            said = replace(said, torch=max(project.requires.floor, OLDEST_TORCH))
+        return replace(self, **{key: getattr(said, key) for key in self.left_to_project if not getattr(self, key)})
 
     def wants(self, finding: Finding) -> bool:
         """Whether to report a finding."""
         if finding.code == INTERNAL_ERROR:
             return True
         selected, ignored = _longest(self.select or ("",), finding.code), _longest(self.ignore, finding.code)
-        return finding.severity >= self.level and selected > ignored
+        return finding.severity >= (self.level or Severity.WARNING) and selected > ignored
 
 
 def _longest(prefixes: Sequence[str], code: str) -> int:

@@ -14,17 +14,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from .config import INTERNAL_ERROR, Config
+from .config import INTERNAL_ERROR, NO_REASON, Config
 from .finding import Finding, Severity, Span, World
 
 if TYPE_CHECKING:
     from .facts import Facts
     from .rule import Rule
     from .shapes import Search, Where
-    from .source import Source
+    from .source import CudaOnly, Source
 
 DEEPEST = 12_000  # frames: an expression nests as deeply as the parser lets it, and facts follow it all the way
 
@@ -54,7 +54,8 @@ class Statistics:
 def lint(source: Source, config: Config, statistics: Statistics | None = None) -> list[Finding]:
     """The findings of one file at or above the level of ``config``, in the order of the file.
 
-    Never raises: what goes wrong inside is a finding of its own, and the other rules go on.
+    Raises ConfigError for a wrong table ``[tool.flake8-mps]`` of the project that holds the file, and nothing else:
+    what goes wrong inside is a finding of its own, and the other rules go on.
     """
     found = statistics or Statistics()
     found.files += 1
@@ -62,18 +63,37 @@ def lint(source: Source, config: Config, statistics: Statistics | None = None) -
         if not passes(source.text):
             found.gated += 1
             return []
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, DEEPEST))
-    try:
-        findings = set(_findings(source, config, found))
-    finally:
-        sys.setrecursionlimit(limit)
-    return sorted(filter(config.wants, findings), key=lambda finding: finding.sort_key)
+    config = config.for_file(source.path)
+    findings = _without_reason(source.cuda_only) if source.cuda_only else _interpreted(source, config, found)
+    wanted = sorted(filter(config.wants, findings), key=lambda finding: finding.sort_key)
+    return [_explained(finding, source) for finding in wanted] if config.explain else wanted
 
 
 def passes(text: str) -> bool:
     """The gate: False for a text in which no rule can find anything."""
     return any(word in text for word in FAMILIES) and search().passes(text)
+
+
+def _explained(finding: Finding, source: Source) -> Finding:
+    """The finding with the story of its value behind the message."""
+    return replace(finding, message=f"{finding.message} ({source.story(finding.trail)})") if finding.trail else finding
+
+
+def _without_reason(declared: CudaOnly) -> list[Finding]:
+    """What is left to say of a file that wants CUDA and nothing else."""
+    if declared.reason:
+        return []
+    message = "the whole file is left out, nobody knows why; say why: # mps: cuda-only <reason>"
+    return [Finding(NO_REASON, message, declared.span, Severity.WARNING, World.AS_WRITTEN)]
+
+
+def _interpreted(source: Source, config: Config, statistics: Statistics) -> set[Finding]:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, DEEPEST))
+    try:
+        return set(_findings(source, config, statistics))
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 @functools.cache

@@ -13,15 +13,19 @@ import sys
 import tokenize
 import unicodedata
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .finding import Finding, Span
+from .finding import Finding, Span, Step
 
 _UNSEARCHABLE = re.compile("[\0\ud800-\udfff]")
 _PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+
+
+_CUDA_ONLY = re.compile(r"#\s*mps:\s*cuda-only(?![\w-])(?P<reason>.*?)(?:#\s*noqa\b.*)?", re.IGNORECASE)
 
 
 class Unreadable(Exception):
@@ -48,6 +52,13 @@ class Origin(NamedTuple):
 
     cell: int
     line: int
+
+
+class CudaOnly(NamedTuple):
+    """The comment ``# mps: cuda-only <reason>``, which takes a whole file out; ``reason`` may be empty."""
+
+    span: Span
+    reason: str
 
 
 class Source:
@@ -146,7 +157,35 @@ class Source:
         cell, line = self.origins[span.line - 1]
         return cell, span._replace(line=line, end_line=self.origins[span.end_line - 1].line)
 
-    # --- noqa --------------------------------------------------------------------------------------------------------
+    def story(self, trail: Sequence[Step]) -> str:
+        """A trail in words: ``float64 from np.linspace, line 12; moved, line 40``, in a notebook with the cells."""
+        return "; ".join(dict.fromkeys(f"{step.text}, {self._place(step.line)}" for step in trail))
+
+    def _place(self, line: int) -> str:
+        cell, span = self.locate(Span(line, 0, line, 0))
+        return f"line {span.line}" if cell is None else f"cell {cell}, line {span.line}"
+
+    # --- cuda-only, noqa ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def cuda_only(self) -> CudaOnly | None:
+        """The declaration of the file, the first with a reason if there are several."""
+        if "cuda-only" not in self.text.lower():
+            return None
+        found = None
+        for line, text in self._comment_lines():
+            if match := _CUDA_ONLY.fullmatch(text.rstrip()):
+                found = CudaOnly(Span(line, 0, line, len(text.rstrip())), match["reason"].strip(" \t:,.-–—"))
+                if found.reason:
+                    break
+        return found
+
+    def _comment_lines(self) -> Iterator[tuple[int, str]]:
+        """The comments that begin a line, at the margin."""
+        with suppress(tokenize.TokenError, SyntaxError):  # what Python's parser takes, this one may not
+            for token in tokenize.generate_tokens(io.StringIO(self.text).readline):
+                if token.type == tokenize.COMMENT and not token.start[1]:
+                    yield token.start[0], token.string
 
     @cached_property
     def _flake8(self) -> Any:

@@ -24,8 +24,9 @@ DECIDING = {"facts", "operators", "rule", "rules", "shapes"}
 
 ARROWS: dict[str, set[str]] = {
     "finding": set(),
-    "config": {"finding"},
     "source": {"finding"},
+    "project": {"source"},
+    "config": {"finding", "project"},
     "notebook": {"source"},
     "shapes": {"source"},
     "operators": BASE,
@@ -37,7 +38,7 @@ ARROWS: dict[str, set[str]] = {
     "reports": {"config", "finding", "rule"},
     "probe": {*BASE, "facts", "operators"},
     "plugin": {*BASE, *DECIDING, "linter", "reports"},
-    "cli": {*BASE, *DECIDING, "linter", "notebook", "fixer", "reports", "probe"},
+    "cli": {*BASE, *DECIDING, "linter", "notebook", "fixer", "project", "reports", "probe"},
     "pytest_plugin": {*BASE, "probe"},
     "__main__": {"cli"},
     "__init__": set(),
@@ -196,4 +197,5 @@ def test_a_file_that_fails_the_gate_loads_nothing_beyond_it() -> None:
     count, modules = linting("import json\n\nprint(json.dumps({'answer': 42}))\n")
     assert count == 0
     beyond = {"ast_grep_py", "torch", "flake8_mps.probe", "flake8_mps.fixer", "flake8_mps.facts.interpreter"}
+    beyond |= {"flake8_mps.project", "packaging", "tomllib"}
     assert not modules & beyond

@@ -224,6 +224,56 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert (stop.value.code, capsys.readouterr().out) == (0, f"flake8-mps {__version__}\n")
 
 
+@pytest.mark.parametrize(
+    ("table", "arguments", "codes"),
+    [
+        ('select = ["MPS1"]', [], ["MPS102"]),
+        ('ignore = "MPS1"', [], ["MPS201"]),
+        ('level = "error"', [], ["MPS102"]),
+        ('level = "error"', ["--level", "warning"], ["MPS201", "MPS102"]),
+        ('select = ["MPS1"]', ["--select", "MPS2"], ["MPS201"]),
+    ],
+)
+def test_the_project_chooses_and_the_command_line_wins(check, table: str, arguments: list[str], codes: list) -> None:
+    files = {"pyproject.toml": f"[tool.flake8-mps]\n{table}\n", "src/a.py": BOTH, ".git/config": ""}
+    assert [place.split()[-1] for place in check("src", *arguments, **files).found] == codes
+
+
+@pytest.mark.parametrize("line", ['colour = "red"', 'select = ["MPS999"]', "torch = 2.6"])
+def test_a_wrong_table_is_told(check, tmp_path: Path, line: str) -> None:
+    files = {"pyproject.toml": f"[tool.flake8-mps]\n{line}\n", "a.py": CUDA, ".git/config": ""}
+    result = check("a.py", **files)
+    assert (result.status, result.output) == (2, "")
+    assert f"error: {tmp_path / 'pyproject.toml'}: [tool.flake8-mps] {line.split()[0]}: " in result.errors
+
+
+def test_flake8_looks_for_the_project_around_the_name_that_an_editor_gives(tmp_path: Path) -> None:
+    for name, text in {"app/pyproject.toml": '[tool.flake8-mps]\nlevel = "error"\n', "app/.git/config": ""}.items():
+        write(tmp_path, name, text)
+    flake8 = [sys.executable, "-m", "flake8", "--isolated", "--select", "MPS", "-"]
+
+    def codes(*options: str) -> list[str]:
+        command = [*flake8, *options]
+        done = subprocess.run(command, cwd=tmp_path, input=BOTH, capture_output=True, text=True, check=False)
+        return re.findall(r"MPS\d{3}", done.stdout)
+
+    assert codes("--stdin-display-name", "app/src/new.py") == ["MPS102"]
+    assert codes("--stdin-display-name", "app/src/new.py", "--mps-level", "warning") == ["MPS201", "MPS102"]
+    assert codes() == ["MPS201", "MPS102"]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_flake8_tells_a_wrong_table_without_a_traceback(tmp_path: Path, jobs: str) -> None:
+    files = {"pyproject.toml": "[tool.flake8-mps]\ncolour = 1\n", "a.py": CUDA, "b.py": CUDA, ".git/config": ""}
+    for name, text in files.items():
+        write(tmp_path, name, text)
+    flake8 = [sys.executable, "-m", "flake8", "--isolated", "--select", "MPS", "-j", jobs]
+    done = subprocess.run(flake8, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "[tool.flake8-mps] colour: there is no such key" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 # --- as a process ----------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from flake8.options.manager import OptionManager
@@ -20,7 +22,7 @@ def finding(code: str, severity: Severity = Severity.ERROR) -> Finding:
 
 
 def test_defaults() -> None:
-    assert Config.from_strings() == Config() == Config(Severity.WARNING, None, None, (), ())
+    assert Config.from_strings() == Config() == Config(None, None, None, (), ())
 
 
 @pytest.mark.parametrize(
@@ -80,13 +82,14 @@ def test_flake8_takes_the_options_from_its_command_line_and_its_config() -> None
     manager = flake8_manager()
     options = manager.parse_args(["--mps-level", "info", "--mps-torch=2.6", "--mps-macos=14"])
     assert Config.from_flake8(options) == Config(Severity.INFO, (2, 6), (14, 0))
+    assert Config.from_flake8(manager.parse_args(["--mps-explain"])) == Config(explain=True)
     assert Config.from_flake8(manager.parse_args([])) == Config()
-    assert {"mps-level", "mps_level", "mps-torch", "mps-macos"} <= set(manager.config_options_dict)
+    assert {"mps-level", "mps_level", "mps-torch", "mps-macos", "mps-explain"} <= set(manager.config_options_dict)
 
 
 def test_flake8_names_its_own_option() -> None:
     with pytest.raises(ConfigError, match="^--mps-torch: 'new' is not a version"):
-        Config.from_flake8(argparse.Namespace(mps_level=None, mps_torch="new", mps_macos=None))
+        Config.from_flake8(argparse.Namespace(mps_level=None, mps_torch="new", mps_macos=None, mps_explain=False))
 
 
 @pytest.mark.parametrize(
@@ -115,3 +118,71 @@ def test_the_level_is_the_least_to_report() -> None:
 
 def test_an_internal_error_is_always_reported() -> None:
     assert Config(level=Severity.ERROR, select=("MPS1",), ignore=("MPS",)).wants(finding("MPS000"))
+
+
+# --- [tool.flake8-mps] -----------------------------------------------------------------------------------------------
+
+TABLE = """
+[tool.flake8-mps]
+level = "info"
+torch = "2.6"
+macos = "14.4"
+select = ["MPS1", "MPS2"]
+ignore = "MPS102"
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[[str], str]:
+    """Writes pyproject.toml, and gives the path of a file of that project."""
+
+    def write(text: str) -> str:
+        (tmp_path / ".git").mkdir()
+        (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+        return str(tmp_path / "unet" / "train.py")
+
+    return write
+
+
+def test_a_project_settles_what_is_not_told(project) -> None:
+    train = project(TABLE)
+    settled = Config(Severity.INFO, (2, 6), (14, 4), ("MPS1", "MPS2"), ("MPS102",))
+    assert Config().for_file(train) == settled
+    told = Config(Severity.ERROR, (2, 1), None, ("MPS3",))
+    assert told.for_file(train) == Config(Severity.ERROR, (2, 1), (14, 4), ("MPS3",), ("MPS102",))
+
+
+def test_choosing_codes_is_left_to_flake8(project) -> None:
+    options = argparse.Namespace(mps_level=None, mps_torch="2.1", mps_macos=None, mps_explain=False)
+    assert Config.from_flake8(options).for_file(project(TABLE)) == Config(Severity.INFO, (2, 1), (14, 4))
+
+
+def test_the_table_wins_over_the_requirement(project) -> None:
+    requirement = '[project]\ndependencies = ["torch>=2.1"]\n'
+    assert Config().for_file(project(requirement + '[tool.flake8-mps]\ntorch = "2.6"\n')).torch == (2, 6)
+
+
+@pytest.mark.parametrize("table", ["", "[tool.flake8-mps]\nselect = []\nignore = []\n", "[tool]\nflake8-mps = 3\n"])
+def test_a_project_that_settles_nothing(project, table: str) -> None:
+    assert Config().for_file(project(table)) == Config()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("mps-level = 'info'", "mps-level: there is no such key; there are level, torch, macos, select, ignore"),
+        ("explain = true", "explain: there is no such key; there are level, torch, macos, select, ignore"),
+        ("level = 'loud'", "level: 'loud' is not one of info, warning, error"),
+        ("torch = 2.6", "torch: 2.6 is no text; write it in quotes"),
+        ("torch = ['2.6']", "torch: ['2.6'] is no text; write it in quotes"),
+        ("macos = 'sonoma'", "macos: 'sonoma' is not a version; write it like 14 or 14.4"),
+        ("select = ['MPS1', 3]", "select: 3 is no text; write it in quotes"),
+        ("ignore = 'E501'", f"ignore: 'E501' {NO_CODE}"),
+    ],
+)
+def test_a_wrong_table_names_the_file_and_the_key(project, line: str, message: str) -> None:
+    train = project(f"[tool.flake8-mps]\n{line}\n")
+    file = Path(train).parents[1] / "pyproject.toml"
+    with pytest.raises(ConfigError) as caught:
+        Config().for_file(train)
+    assert str(caught.value) == f"{file}: [tool.flake8-mps] {message}"

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"```console\n\$ cd (\S+) && flake8-mps (.+)\n((?s:.+?))```")
 
 
-def test_the_first_output_is_real() -> None:
-    folder, arguments, shown = BLOCK.search((ROOT / "README.md").read_text(encoding="utf-8")).groups()
+@pytest.mark.parametrize(("folder", "arguments", "shown"), BLOCK.findall((ROOT / "README.md").read_text("utf-8")))
+def test_the_output_is_real(folder: str, arguments: str, shown: str) -> None:
     command = [sys.executable, "-m", "flake8_mps", *arguments.split()]
     run = subprocess.run(command, cwd=ROOT / folder, capture_output=True, text=True)
     assert run.stdout + run.stderr == shown
