@@ -66,6 +66,11 @@ class Facts:
         }
         return around.get(node)
 
+    @property
+    def modules(self) -> frozenset[str]:
+        """The top-level packages that the file imports, wherever it was followed."""
+        return frozenset(self._run.modules)
+
     # --- guards ------------------------------------------------------------------------------------------------------
 
     def reached(self, node: ast.AST) -> bool:
@@ -82,6 +87,21 @@ class Facts:
         if not self.reached(node) or raises is not None and has(guards, f"caught {raises.__name__}"):
             return True
         return contradicts(guards, AS_WRITTEN if raises is None else {**AS_WRITTEN, "caught": True})
+
+    def tests(self, node: ast.AST) -> list[ast.expr]:
+        """The conditions, whatever they ask, that decide in its unit whether a node runs: those of the ``if`` around
+        it, and of an ``if`` before it that leaves."""
+        unit = self._hits.units[self._unit(node)].node
+        around = {child: parent for parent in ast.walk(unit) for child in ast.iter_child_nodes(parent)}
+        tests: list[ast.expr] = []
+        while (parent := around.get(node)) is not None:
+            if isinstance(parent, (ast.If, ast.IfExp, ast.While)) and node is not parent.test:
+                tests.append(parent.test)
+            for body in (getattr(parent, "body", None), getattr(parent, "orelse", None)):
+                if isinstance(body, list) and node in body:
+                    tests += (one.test for one in body[: body.index(node)] if isinstance(one, ast.If) and _leaves(one))
+            node = parent
+        return tests
 
     @staticmethod
     def cause(guards: Guards) -> int | None:
@@ -136,3 +156,7 @@ class Facts:
             if isinstance(part, ast.Attribute) and asks(self.name(part) or "", part):
                 return part
         return test
+
+
+def _leaves(node: ast.If) -> bool:
+    return isinstance(node.body[-1], (ast.Return, ast.Raise, ast.Continue, ast.Break))
