@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable
 
 from ..config import Config
-from ..shapes import Hits
+from ..shapes import FUNCTIONS, Hits
 from ..source import Source
 from .conditions import asks
 from .events import Event
@@ -102,6 +102,11 @@ class Facts:
                     tests += (one.test for one in body[: body.index(node)] if isinstance(one, ast.If) and _leaves(one))
             node = parent
         return tests
+
+    def inside_function(self, node: ast.AST) -> bool:
+        """True for a node that runs only once a function is called."""
+        unit = self._hits.units[self._unit(node)].node
+        return any(node in ast.walk(one) for one in ast.walk(unit) if isinstance(one, FUNCTIONS))
 
     @staticmethod
     def cause(guards: Guards) -> int | None:
