@@ -131,7 +131,7 @@ class DeviceOrdinal(Rule):
 def _number(found: ast.Call | ast.keyword, facts: Facts) -> ast.Constant | None:
     """The number of the GPU that PyTorch is asked for there, or the text that holds one above 0."""
     if isinstance(found, ast.keyword):
-        call = facts.parent(found)
+        call = facts.parent(found) if isinstance(found.value, ast.Constant) else None
         given = found.value if isinstance(call, ast.Call) and _takes_device(call, facts) else None
     elif facts.name(found.func) == "torch.device":
         kind = facts.argument(found, "type", position=0)

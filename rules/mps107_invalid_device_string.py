@@ -132,7 +132,7 @@ def _device(found: ast.Call | ast.keyword, facts: Facts) -> ast.expr | None:
     """The device that PyTorch is given there."""
     if isinstance(found, ast.Call):
         return facts.argument(found, "device", position=0) or facts.argument(found, "type")
-    call = facts.parent(found)
+    call = facts.parent(found) if isinstance(found.value, (ast.Constant, ast.IfExp)) else None
     if not isinstance(call, ast.Call) or facts.name(call.func) in ("torch.device", "torch.set_default_device"):
         return None  # seen as a call
     is_method = facts.name(call.func) is None and isinstance(call.func, ast.Attribute)

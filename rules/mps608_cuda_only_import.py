@@ -9,9 +9,9 @@ A few can be installed on a Mac and fail in use, hence a warning: `xformers` (`N
 memory_efficient_attention_forward ... device=mps (supported: {'cuda'})`), `pynvml` (`NVMLError_LibraryNotFound`), `apex`,
 `deepspeed.ops`. An import inside a function is a warning too: it fails only once the function is called.
 
-An import is not reported where its failure is caught, there or for the same package elsewhere in the file; where a
-condition asks for the package or for CUDA; and in a file that does not use PyTorch, for who writes CuPy wants CUDA. Of one
-package in one file, the first import is reported.
+An import is not reported where its failure is caught, if only to say so in other words; where a condition asks for the
+package or for CUDA; and in a file without PyTorch, for who writes CuPy wants CUDA. Of one package in one file, the first
+import is reported.
 
 ## Use instead
 Catch the failure, and do without:
@@ -40,22 +40,15 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..facts.third_party import NO_USE_ON_MACS, NOT_ON_MACS
 from ..finding import Finding, Severity, Span
 from ..rule import Example, Raises, Rule, World, imports
 
 if TYPE_CHECKING:
     from ..facts import Facts
 
-# What to write instead, by package: without a release for macOS, and those that install and then fail.
-_GUARD = "catch the ImportError"
-_ATTENTION = "use F.scaled_dot_product_attention"
-_ABSENT = dict.fromkeys((
-    "triton", "cupy", "cupyx", "tensorrt", "torch_tensorrt", "tensorrt_llm", "transformer_engine", "transformer_engine_torch",
-    "causal_conv1d", "mamba_ssm", "pycuda", "tinycudann", "nvdiffrast", "diff_gaussian_rasterization", "simple_knn",
-    "MinkowskiEngine", "spconv", "cudf", "cuml", "cugraph", "rmm", "auto_gptq", "awq", "exllamav2", "nvidia.dali",
-), _GUARD) | dict.fromkeys(("flash_attn", "flash_attn_interface", "flashinfer", "sageattention"), _ATTENTION)
-_USELESS = {"xformers": _ATTENTION, "pynvml": _GUARD, "apex": "use PyTorch's own layers", "deepspeed.ops": _GUARD}
-_PACKAGES = _ABSENT | _USELESS
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_PACKAGES = NOT_ON_MACS | NO_USE_ON_MACS
 # A condition that asks whether a package, or what it needs, is there.
 _ASKS = re.compile(r"avail|install|has_|have_|find_spec|exist|TYPE_CHECKING|enable|support|version|cuda|gpu|nvidia", re.IGNORECASE)
 
@@ -76,8 +69,8 @@ class CudaOnlyImport(Rule):
             others = list(_others(node, package, facts))
             if any(facts.guarded(one, ModuleNotFoundError) or _is_needed(one, package, facts) for one in others):
                 continue
-            sure = package in _ABSENT and not _may_be_left(node, facts)
-            message = f"{package} {'is not there' if package in _ABSENT else 'does not work'} without CUDA; {_PACKAGES[package]}"
+            sure = package in NOT_ON_MACS and not _may_be_left(node, facts)
+            message = f"{package} {'is not there' if package in NOT_ON_MACS else 'does not work'} without CUDA; {_PACKAGES[package]}"
             yield self.finding(span, message, severity=None if sure else Severity.WARNING)
 
     bad = [
@@ -121,12 +114,13 @@ class CudaOnlyImport(Rule):
             """),
         Example("""
             import torch
-            try:
-                import xformers
-            except ImportError:
-                has_it = False
-            else:
-                import xformers.ops
+            def kernels():
+                try:
+                    import xformers
+                except ImportError as error:
+                    raise RuntimeError("pip install xformers") from error
+                else:
+                    import xformers.ops
             """),
         Example("""
             from importlib.util import find_spec
@@ -177,16 +171,22 @@ def _is_needed(node: ast.Import | ast.ImportFrom, package: str, facts: Facts) ->
     """Whether a Mac comes to an import, and nothing takes its failure or has asked whether it can succeed."""
     if not facts.modules & {"torch", "pytorch_lightning", "lightning", "transformers", "diffusers"}:
         return False
-    if facts.guarded(node, ModuleNotFoundError) or f"importorskip(\"{package}" in facts.source.text.replace("'", '"'):
+    if facts.guarded(node, ModuleNotFoundError) or _is_tried(node, facts) or f"importorskip(\"{package}" in facts.source.text.replace("'", '"'):
         return False
     texts = [ast.unparse(test) for test in facts.tests(node)]
     return not any(_ASKS.search(text) or package.partition(".")[0] in text for text in texts)
 
 
+def _is_tried(node: ast.AST, facts: Facts) -> bool:
+    """Whether somebody expects an import to fail, if only to say so in other words."""
+    handlers = [handler for one in facts.around(node) if isinstance(one, ast.Try) for handler in one.handlers]
+    return any(re.search("ImportError|ModuleNotFound", ast.unparse(one.type)) for one in handlers if one.type is not None)
+
+
 def _may_be_left(node: ast.AST, facts: Facts) -> bool:
     """Whether a program may well never come to an import: it stands in a function, or under some condition."""
     tests = [test for test in facts.tests(node) if "__name__" not in ast.unparse(test)]
-    return bool(tests) or facts.optional(node) or facts.inside_function(node)
+    return bool(tests) or facts.optional(node) or any(isinstance(one, _FUNCTIONS) for one in facts.around(node))
 
 
 def _others(node: ast.AST, package: str, facts: Facts) -> Iterator[ast.Import | ast.ImportFrom]:

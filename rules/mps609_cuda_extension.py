@@ -6,7 +6,8 @@ macOS. They stop while the package is installed, or at the import that builds th
 
     OSError: CUDA_HOME environment variable is not set. Please set it to your CUDA install root.
 
-Nothing is reported under a condition that asks for CUDA, for `CUDA_HOME`, or for an option such as `FORCE_CUDA`.
+Nothing is reported under a condition that asks for CUDA, for `CUDA_HOME`, or for an option such as `FORCE_CUDA`. Under
+any other it is a warning: who leaves that option be builds nothing.
 
 ## Use instead
 Build the CUDA part only where CUDA is, and keep a way without it:
@@ -57,10 +58,12 @@ class CudaExtension(Rule):
         name = facts.name(call.func) or ""
         if not _has_cuda(call, name, facts) or _is_choice(call, name) or facts.guarded(call, OSError):
             return
-        if any(_ASKS_CUDA.search(ast.unparse(test)) for test in facts.tests(call)):
+        tests = [ast.unparse(test) for test in facts.tests(call)]
+        if any(_ASKS_CUDA.search(test) for test in tests):
             return
         message = f"{name.rpartition('.')[2]}() of CUDA sources needs nvcc; build them only if CUDA_HOME is set"
-        yield self.finding(facts.source.token(call.func), message)
+        sure = all("__name__" in test for test in tests)
+        yield self.finding(facts.source.token(call.func), message, severity=None if sure else Severity.WARNING)
 
     bad = [
         Example("""

@@ -90,7 +90,8 @@ class CudaOnlyArgument(Rule):
         if not facts.modules & _FAMILY or facts.guarded(found) or _is_asked(found, facts):
             return
         if isinstance(found, ast.Call):
-            yield self.finding(facts.source.token(found.func), "xformers' attention needs CUDA; leave it out for sdpa")
+            if not any(getattr(one, "name", None) == _XFORMERS for one in facts.around(found)):  # which hands it on
+                yield self.finding(facts.source.token(found.func), "xformers' attention needs CUDA; leave it out for sdpa")
         elif (row := _ROWS[found.arg or ""]) and _fits(found, row, facts):
             message = f"{found.arg}={ast.unparse(found.value)} {row.needs}; {row.instead}"
             yield self.finding(facts.source.token(found), message)

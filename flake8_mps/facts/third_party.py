@@ -1,6 +1,6 @@
-"""Where packages built on PyTorch are told a device in words of their own, as data.
+"""Packages beside PyTorch that know CUDA and not MPS, and where they are told a device in words of their own, as data.
 
-Each row says which call, which parameter, what of it fails on a Mac, and where that was read. A ``device="cuda"`` by
+Each row of the latter says which call, which parameter, what of it fails on a Mac, and where that was read. A ``device="cuda"`` by
 keyword is in no row: it is a device like any other, whoever is given it.
 """
 
@@ -67,3 +67,17 @@ CHOOSES_CUDA = {
     "whisper.load_model": 1,  # openai-whisper 20250625, whisper/__init__.py, line 131: the same
     "demucs.api.Separator": 2,  # demucs 4.1.0, api.py: the same
 }
+
+# --- packages that need CUDA -----------------------------------------------------------------------------------------
+
+_GUARD = "catch the ImportError"
+_ATTENTION = "use F.scaled_dot_product_attention"
+
+# Without a release for macOS, and what to write instead. Read from the files of each on PyPI, or from its setup.py.
+NOT_ON_MACS = dict.fromkeys((
+    "triton", "cupy", "cupyx", "tensorrt", "torch_tensorrt", "tensorrt_llm", "transformer_engine", "transformer_engine_torch",
+    "causal_conv1d", "mamba_ssm", "pycuda", "tinycudann", "nvdiffrast", "diff_gaussian_rasterization", "simple_knn",
+    "MinkowskiEngine", "spconv", "cudf", "cuml", "cugraph", "rmm", "auto_gptq", "awq", "exllamav2", "nvidia.dali",
+), _GUARD) | dict.fromkeys(("flash_attn", "flash_attn_interface", "flashinfer", "sageattention"), _ATTENTION)
+# Those that can be installed on a Mac, and fail there in use.
+NO_USE_ON_MACS = {"xformers": _ATTENTION, "pynvml": _GUARD, "apex": "use PyTorch's own layers", "deepspeed.ops": _GUARD}
