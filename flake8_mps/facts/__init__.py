@@ -24,6 +24,7 @@ class Facts:
         self.source = source
         self.config = config
         self._hits = hits
+        self._parents_of: dict[int, dict[ast.AST, ast.AST]] = {}
         wanted = hits.followed | {hits.unit_at(node.lineno) for node in candidates}  # type: ignore[attr-defined]
         self._run = Interpreter(source)
         self._run.run(lambda node: self._unit(node) in wanted)
@@ -59,12 +60,29 @@ class Facts:
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """The node around a node, in the same unit of the file."""
-        around = {
-            child: parent
-            for parent in ast.walk(self._hits.units[self._unit(node)].node)
-            for child in ast.iter_child_nodes(parent)
-        }
-        return around.get(node)
+        return self._parents(self._unit(node)).get(node)
+
+    def around(self, node: ast.AST) -> list[ast.AST]:
+        """The nodes around a node in its unit, from the inside out."""
+        parents = self._parents(self._unit(node))
+        found: list[ast.AST] = []
+        while (node := parents.get(node)) is not None:  # type: ignore[assignment]
+            found.append(node)
+        return found
+
+    def _parents(self, unit: int) -> dict[ast.AST, ast.AST]:
+        if unit not in self._parents_of:
+            self._parents_of[unit] = {
+                child: parent
+                for parent in ast.walk(self._hits.units[unit].node)
+                for child in ast.iter_child_nodes(parent)
+            }
+        return self._parents_of[unit]
+
+    @property
+    def modules(self) -> frozenset[str]:
+        """The top-level packages that the file imports, wherever it was followed."""
+        return frozenset(self._run.modules)
 
     # --- guards ------------------------------------------------------------------------------------------------------
 
@@ -82,6 +100,19 @@ class Facts:
         if not self.reached(node) or raises is not None and has(guards, f"caught {raises.__name__}"):
             return True
         return contradicts(guards, AS_WRITTEN if raises is None else {**AS_WRITTEN, "caught": True})
+
+    def tests(self, node: ast.AST) -> list[ast.expr]:
+        """The conditions, whatever they ask, that decide in its unit whether a node runs: those of the ``if`` around
+        it, and of an ``if`` before it that leaves."""
+        tests: list[ast.expr] = []
+        for parent in self.around(node):
+            if isinstance(parent, (ast.If, ast.IfExp, ast.While)) and node is not parent.test:
+                tests.append(parent.test)
+            for body in (getattr(parent, "body", None), getattr(parent, "orelse", None)):
+                if isinstance(body, list) and node in body:
+                    tests += (one.test for one in body[: body.index(node)] if isinstance(one, ast.If) and _leaves(one))
+            node = parent
+        return tests
 
     @staticmethod
     def cause(guards: Guards) -> int | None:
@@ -136,3 +167,7 @@ class Facts:
             if isinstance(part, ast.Attribute) and asks(self.name(part) or "", part):
                 return part
         return test
+
+
+def _leaves(node: ast.If) -> bool:
+    return isinstance(node.body[-1], (ast.Return, ast.Raise, ast.Continue, ast.Break))

@@ -1,0 +1,151 @@
+"""A device is asked for by a name that no PyTorch knows.
+
+## Why it breaks on MPS
+Device names are lower case, and short: `"mps"`, `"cuda"`, `"cpu"`. There is no `"MPS"`, no `"gpu"` and no `"metal"`:
+
+    RuntimeError: Expected one of cpu, cuda, ipu, xpu, mkldnn, opengl, opencl, ideep, hip, ve, fpga, maia, xla, lazy,
+    vulkan, mps, meta, hpu, mtia, privateuseone device type at start of device string: MPS
+
+Some of these names are good elsewhere: `Trainer(accelerator="gpu")` of Lightning means CUDA or MPS, whichever is there,
+and TensorFlow, JAX and LightGBM have a `"gpu"`. Only what PyTorch itself reads is reported.
+
+## Use instead
+Write the name in lower case, or choose a device at run time:
+
+    device = torch.accelerator.current_accelerator() or torch.device("cpu")     # torch >= 2.6
+
+## Fix safety
+There is no automatic fix: `"gpu"` says that a GPU is wanted, not which.
+
+## Sources
+- torch 2.13, executed on the CPU build: `parse_type` in `c10/core/Device.cpp`, called by `torch.device`, by `.to` and by
+  every `device=`. Older releases list fewer names and refuse the same ones.
+- Seen on Macs: openai/CLIP#406 (`"MPS"`).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..finding import Finding
+from ..rule import Example, Raises, Rule, Severity, World, calls, keywords, methods
+
+if TYPE_CHECKING:
+    from ..facts import Facts
+
+_REAL = frozenset({"mps", "cuda", "cpu", "xpu", "meta", "hpu", "xla"})  # refused when written with capitals
+_IMAGINED = frozenset({"gpu", "metal", "nvidia", "apple", "m1", "m2", "m3", "m4", "cuda0", "mps0", "gpu0", "mac"})
+_TAKES_DEVICE = ("to", "to_empty", "new_tensor", "new_zeros", "new_ones", "new_full", "new_empty")
+
+
+class InvalidDeviceString(Rule):
+    code = "MPS107"
+    name = "invalid-device-string"
+    severity = Severity.ERROR
+    world = World.AS_WRITTEN
+    where = methods("to") | calls("torch.device", "torch.set_default_device") | keywords("device")
+    expect = Raises(RuntimeError, "device type at start of device string", same_on_linux=True)
+
+    def check(self, found: ast.Call | ast.keyword, facts: Facts) -> Iterator[Finding]:
+        if "torch" not in facts.modules or facts.guarded(found):
+            return
+        for text in _texts(_device(found, facts), facts):
+            name = text.value.partition(":")[0].lower()
+            if name in _IMAGINED or name in _REAL and not text.value.startswith(name):
+                instead = f'write "{text.value.lower()}"' if name in ("mps", "cpu") else "choose cuda, mps or cpu at run time"
+                message = f'"{text.value}" is no device of PyTorch; {instead}'
+                yield self.finding(facts.source.token(text), message)
+
+    bad = [
+        Example("""
+            import torch
+
+            device = torch.device("MPS")
+                                  ^^^^^ MPS107
+            """),
+        Example("""
+            import torch
+
+            model = torch.nn.Linear(2, 2)
+            model.to("gpu")
+                     ^^^^^ MPS107
+            """),
+        Example("""
+            import torch
+
+            noise = torch.randn(2, device="Metal")
+                                          ^^^^^^^ MPS107
+            """),
+        Example("""
+            import sys
+            import torch
+
+            on_some_machine = sys.platform != "plan9"
+            device = torch.device("MPS:0" if on_some_machine else "cpu")
+                                  ^^^^^^^ MPS107
+            """),
+        Example("""
+            import torch
+
+            def like(x):
+                return x.new_zeros(2, device="GPU:0")
+                                             ^^^^^^^ MPS107
+
+            like(torch.ones(1))
+            """),
+    ]
+    good = [
+        Example("""
+            import torch
+
+            device = torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+            print(torch.zeros(2).to(device))
+            """),
+        Example("""
+            import torch
+
+            class Trainer:
+                def __init__(self, accelerator, device):
+                    print(accelerator, device, torch.__version__)
+
+            Trainer(accelerator="gpu", device="gpu")
+            """),
+        Example("""
+            class Length:
+                def to(self, unit):
+                    print("a length in", unit, "not in a torch device")
+
+            Length().to("metal")
+            """),
+        Example("""
+            import torch
+
+            x = torch.zeros(2).to("cpu")
+            print("MPS" if x.device.type == "mps" else "CPU")
+            """),
+    ]
+
+
+def _device(found: ast.Call | ast.keyword, facts: Facts) -> ast.expr | None:
+    """The device that PyTorch is given there."""
+    if isinstance(found, ast.Call):
+        return facts.argument(found, "device", position=0) or facts.argument(found, "type")
+    call = facts.parent(found) if isinstance(found.value, (ast.Constant, ast.IfExp)) else None
+    if not isinstance(call, ast.Call) or facts.name(call.func) in ("torch.device", "torch.set_default_device"):
+        return None  # seen as a call
+    is_method = facts.name(call.func) is None and isinstance(call.func, ast.Attribute)
+    if is_method and call.func.attr in _TAKES_DEVICE:  # type: ignore[union-attr]
+        return found.value if call.func.attr != "to" else None  # type: ignore[union-attr]
+    return found.value if (facts.name(call.func) or "").startswith("torch.") else None
+
+
+def _texts(device: ast.expr | None, facts: Facts) -> Iterator[ast.Constant]:
+    """The texts that a device is chosen from, those left out that only a CUDA machine comes to."""
+    if isinstance(device, ast.IfExp):
+        asks_cuda = facts.question(device.test) is not device.test
+        for arm in (device.orelse,) if asks_cuda else (device.body, device.orelse):
+            yield from _texts(arm, facts)
+    elif isinstance(device, ast.Constant) and isinstance(device.value, str):
+        yield device

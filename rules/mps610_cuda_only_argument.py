@@ -1,0 +1,195 @@
+"""An argument asks for something that only CUDA has.
+
+## Why it breaks on MPS
+Some options of optimizers, models and trainers pick CUDA kernels, and are refused, most of them late:
+
+- `capturable=True`: `AssertionError: If capturable=True, params and state_steps must be on supported devices: ['cuda', ...]`
+- `attn_implementation="flash_attention_2"`: `ImportError: FlashAttention2 has been toggled on, but it cannot be used ...`
+- `load_in_8bit=True`, `load_in_4bit=True`: `RuntimeError: No GPU found. A GPU is needed for quantization.`, unless
+  bitsandbytes is new enough to have an MPS backend (July 2026, torch >= 2.9)
+- `fp16=True`: `ValueError: fp16 mixed precision requires a GPU (not 'mps').` before accelerate 1.4, and before that
+  `ValueError: FP16 Mixed precision training ... can only be used on CUDA devices.` from transformers
+- `tf32=True`: `ValueError: --tf32 requires Ampere or a newer GPU arch, cuda>=11 and torch>=1.7`
+- `optim="paged_adamw_8bit"` and its kin: the optimizers of bitsandbytes have no MPS kernels, in no release
+- `pipe.enable_xformers_memory_efficient_attention()`: `ValueError: torch.cuda.is_available() should be True but is False.`
+
+All are warnings: what the installed release of the library does is not in the source.
+
+## Use instead
+Ask for what is everywhere, or for CUDA's only where CUDA is:
+
+    AutoModel.from_pretrained(name, attn_implementation="sdpa")
+    TrainingArguments(fp16=torch.cuda.is_available())
+
+Leave `capturable` out: it is for CUDA graphs. Load in `torch.float16` rather than in 8 or 4 bits.
+
+## Fix safety
+There is no automatic fix. `"sdpa"` and 16 bits give nearly the same numbers, at another cost of memory and time.
+
+## Sources
+- torch 2.13, executed on the CPU build: `_get_capturable_supported_devices` in `torch/optim/optimizer.py`.
+- diffusers 0.42, `models/attention_processor.py` (xformers); transformers 4, `modeling_utils.py`, `training_args.py` and
+  `quantizers/quantizer_bnb_8bit.py`.
+- huggingface/accelerate#3373 (fp16), bitsandbytes-foundation/bitsandbytes#1983 (MPS), miccunifi/ladi-vton#42 (a Mac).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..finding import Finding
+from ..rule import Example, Raises, Rule, Severity, World, keywords, methods
+
+if TYPE_CHECKING:
+    from ..facts import Facts
+
+
+class Row(NamedTuple):
+    """A value of an argument that needs CUDA. ``callee``: how the name of the called function ends."""
+
+    values: tuple[object, ...]
+    needs: str
+    instead: str
+    callee: str = ""
+
+
+_FLASH = Row(("flash_attention_2", "flash_attention_3"), "needs flash_attn, so CUDA", 'write "sdpa"')
+_BITS = Row((True,), "needs CUDA but for bitsandbytes of 2026", "load float16 on a Mac")
+_8_BIT_OPTIMIZERS = tuple(
+    f"{paged}{name}{bits}" for paged in ("", "paged_") for name in ("adamw", "lion", "ademamix") for bits in ("_8bit", "_32bit")
+)
+_ROWS = {
+    "attn_implementation": _FLASH,
+    "use_flash_attention_2": _FLASH._replace(values=(True,), instead='write attn_implementation="sdpa"'),
+    "load_in_8bit": _BITS,
+    "load_in_4bit": _BITS,
+    "capturable": Row((True,), "is for CUDA graphs and raises on MPS", "leave it out"),
+    "fp16": Row((True,), "is refused on MPS before accelerate 1.4", "write torch.cuda.is_available()", "Arguments Config"),
+    "fp16_full_eval": Row((True,), "is refused on MPS by older releases", "write torch.cuda.is_available()", "Arguments Config"),
+    "mixed_precision": Row(("fp16",), "is refused on MPS before accelerate 1.4", 'write "no"', "Accelerator"),
+    "tf32": Row((True,), "needs an NVIDIA GPU", "write torch.cuda.is_available()", "Arguments Config"),
+    "optim": Row(
+        (*_8_BIT_OPTIMIZERS, "adamw_bnb_8bit", "adamw_apex_fused"), "has no kernels for MPS", 'write "adamw_torch"', "Arguments Config"
+    ),
+}
+_FAMILY = frozenset({"torch", "transformers", "diffusers", "accelerate", "trl", "peft", "sentence_transformers"})
+_XFORMERS = "enable_xformers_memory_efficient_attention"
+
+
+class CudaOnlyArgument(Rule):
+    code = "MPS610"
+    name = "cuda-only-argument"
+    severity = Severity.WARNING
+    world = World.AS_WRITTEN
+    where = keywords(*_ROWS) | methods(_XFORMERS)
+    expect = Raises(AssertionError, "If capturable=True, params and state_steps must be on supported devices", same_on_linux=True)
+
+    def check(self, found: ast.keyword | ast.Call, facts: Facts) -> Iterator[Finding]:
+        if not facts.modules & _FAMILY or facts.guarded(found) or _is_asked(found, facts):
+            return
+        if isinstance(found, ast.Call):
+            if not any(getattr(one, "name", None) == _XFORMERS for one in facts.around(found)):  # which hands it on
+                yield self.finding(facts.source.token(found.func), "xformers' attention needs CUDA; leave it out for sdpa")
+        elif (row := _ROWS[found.arg or ""]) and _fits(found, row, facts):
+            message = f"{found.arg}={ast.unparse(found.value)} {row.needs}; {row.instead}"
+            yield self.finding(facts.source.token(found), message)
+
+    bad = [
+        Example("""
+            import torch
+
+            net = torch.nn.Linear(2, 1)
+            optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, capturable=True)
+                                                                     ^^^^^^^^^^ MPS610
+            net(torch.ones(1, 2)).sum().backward()
+            optimizer.step()  # raises
+            """),
+        Example("""
+            from torch import nn
+            from torch.optim import RMSprop
+
+            net = nn.Linear(2, 1)
+            options = dict(lr=0.1, capturable=True)
+                                   ^^^^^^^^^^ MPS610
+            net.weight.sum().backward()
+            RMSprop(net.parameters(), **options).step()  # raises
+            """),
+        Example("""
+            import torch
+            from transformers import AutoModelForCausalLM
+
+            model = AutoModelForCausalLM.from_pretrained("gpt2", attn_implementation="flash_attention_2")
+                                                                 ^^^^^^^^^^^^^^^^^^^ MPS610
+            """, expect=Raises(ImportError, "FlashAttention2 has been toggled on, but it cannot be used")),
+        Example("""
+            import torch
+            from transformers import BitsAndBytesConfig, TrainingArguments
+
+            bits = BitsAndBytesConfig(load_in_4bit=True)
+                                      ^^^^^^^^^^^^ MPS610
+            arguments = TrainingArguments("out", fp16=True, optim="paged_adamw_8bit")
+                                                 ^^^^ MPS610
+                                                            ^^^^^ MPS610
+            """, expect=Raises(ValueError, "fp16 mixed precision requires a GPU (not 'mps').")),
+        Example("""
+            import torch
+            from diffusers import StableDiffusionPipeline
+
+            pipe = StableDiffusionPipeline.from_pretrained("stable-diffusion")
+            pipe.enable_xformers_memory_efficient_attention()
+            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ MPS610
+            """, expect=Raises(ValueError, "torch.cuda.is_available() should be True but is False.")),
+    ]
+    good = [
+        Example("""
+            import torch
+
+            net = torch.nn.Linear(2, 1)
+            optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, capturable=torch.cuda.is_available())
+            net(torch.ones(1, 2)).sum().backward()
+            optimizer.step()
+            """),
+        Example("""
+            import torch
+
+            def arguments():
+                from transformers import TrainingArguments
+                return TrainingArguments("out", fp16=torch.cuda.is_available(), optim="adamw_torch", tf32=False)
+            """),
+        Example("""
+            import torch
+
+            def load(name):
+                from transformers import AutoModel
+                if torch.cuda.is_available():
+                    return AutoModel.from_pretrained(name, attn_implementation="flash_attention_2", load_in_8bit=True)
+                return AutoModel.from_pretrained(name, attn_implementation="sdpa")
+            """),
+        Example("""
+            import torch
+
+            def export(network, fp16, optim):
+                print(network, fp16, optim, torch.__version__)
+
+            export("unet", fp16=True, optim="sgd")
+            """),
+    ]
+
+
+def _fits(found: ast.keyword, row: Row, facts: Facts) -> bool:
+    """Whether the value is one that needs CUDA, given to a function of such a name."""
+    if not isinstance(found.value, ast.Constant) or (type(found.value.value), found.value.value) not in (
+        (type(value), value) for value in row.values
+    ):
+        return False
+    call = facts.parent(found)
+    function = call.func if isinstance(call, ast.Call) else None
+    name = getattr(function, "attr", getattr(function, "id", ""))
+    return not row.callee or name.endswith(tuple(row.callee.split()))
+
+
+def _is_asked(found: ast.AST, facts: Facts) -> bool:
+    """Whether a condition has asked if xformers or the like can be used."""
+    return any("availab" in ast.unparse(test) for test in facts.tests(found))
