@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from ..config import Config
 from ..shapes import Hits
 from ..source import Source
-from .conditions import asks
+from .conditions import asks, flag_of
 from .events import Event
 from .guards import AS_WRITTEN, ONCE_PORTED, Guards, contradicts, has
 from .interpreter import Interpreter
-from .values import UNKNOWN, Name, Value
+from .values import UNKNOWN, Const, Device, Name, Value
 
 __all__ = ["Event", "Facts"]
 
@@ -52,6 +52,27 @@ class Facts:
             if not any(isinstance(argument, ast.Starred) for argument in call.args[: position + 1]):
                 return call.args[position]
         return None
+
+    def given(self, call: ast.Call, keyword: str, position: int | None = None) -> Value:
+        """What a parameter is given, by its name or at its position, in a call of a canonical name."""
+        arguments = self._run.arguments.get(call)
+        return (arguments.get(position, keyword) if arguments is not None else None) or UNKNOWN
+
+    def names_cuda_alone(self, call: ast.Call, keyword: str, position: int | None = None) -> bool:
+        """True where a parameter can be given nothing but CUDA, as written, in a call of a canonical name. A device
+        that tensors or modules are put on as well is a cause of its own, which other rules report."""
+        device = self.given(call, keyword, position)
+        if not isinstance(device, Device) or device.kinds != {"cuda"}:
+            return False
+        return not any(contradicts(p.guards, AS_WRITTEN) or p.origin in self._run.devices.uses for p in device.places)
+
+    def off_without_cuda(self, call: ast.Call, keyword: str, position: int | None = None) -> bool:
+        """True where a switch is given that is off on a Mac as written: by what it asks, or by its name (use_cuda)."""
+        value, given = self.given(call, keyword, position), self.argument(call, keyword, position)
+        if given is None or value == Const(False):
+            return value == Const(False)
+        flag = flag_of(value, given)
+        return flag.written is False or contradicts(flag.when_true, AS_WRITTEN) or has(flag.when_true, "option")
 
     def has_star(self, call: ast.Call) -> bool:
         """True for a call whose ``*args`` or ``**kwargs`` may hold arguments that this file does not show."""
