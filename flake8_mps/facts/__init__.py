@@ -78,6 +78,24 @@ class Facts:
         """True for a call whose ``*args`` or ``**kwargs`` may hold arguments that this file does not show."""
         return any(isinstance(a, ast.Starred) for a in call.args) or any(k.arg is None for k in call.keywords)
 
+    def bindings(self, name: str) -> list[ast.expr]:
+        """What a name is given by assignments and as a default, anywhere in the file; nothing if it is bound otherwise,
+        by a loop or an unpacking, as well."""
+        values: list[ast.expr] = []
+        stores = plain = 0
+        for node in ast.walk(self.source.tree):
+            if isinstance(node, ast.Name):
+                stores += node.id == name and isinstance(node.ctx, ast.Store)
+            elif isinstance(node, ast.Assign):
+                named = sum(isinstance(target, ast.Name) and target.id == name for target in node.targets)
+                values += [node.value] if named else []
+                plain += named
+            elif isinstance(node, ast.arguments):
+                positional = [*node.posonlyargs, *node.args]
+                pairs = [*zip(reversed(positional), reversed(node.defaults)), *zip(node.kwonlyargs, node.kw_defaults)]
+                values += [default for parameter, default in pairs if parameter.arg == name and default is not None]
+        return values if stores == plain else []
+
     def parent(self, node: ast.AST) -> ast.AST | None:
         """The node around a node, in the same unit of the file."""
         around = {
