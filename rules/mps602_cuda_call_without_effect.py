@@ -10,7 +10,8 @@ Part of `torch.cuda` is quiet where there is no CUDA. Nothing fails, and nothing
 - `set_rng_state()` and `set_rng_state_all()` restore nothing, `get_rng_state_all()` returns an empty list: noise on MPS
   is not repeated after a checkpoint is resumed.
 
-This is a hint, off by default: show it with `--level info`. Under a condition that asks for CUDA it is not given.
+This is a hint, off by default: show it with `--level info`. It is not given under a condition that asks for CUDA, or
+under an option such as `use_cuda`.
 
 ## Use instead
 `torch.manual_seed(seed)` seeds every device, CUDA and MPS included. For the rest name MPS too:
@@ -74,7 +75,7 @@ class CudaCallWithoutEffect(Rule):
 
     def check(self, call: ast.Call, facts: Facts) -> Iterator[Finding]:
         name = facts.name(call.func) or ""
-        if not facts.guarded(call):
+        if not facts.guarded(call) and not facts.optional(call):
             message = f"{name.removeprefix('torch.')}() does nothing on a Mac; {_SILENT[name]}"
             yield self.finding(facts.source.token(call.func), message)
 
@@ -141,6 +142,16 @@ class CudaCallWithoutEffect(Rule):
                 return torch.cuda.memory_allocated(device)
 
             print(memory(torch.device("cpu")))
+            """),
+        Example("""
+            import torch
+
+            def seed(number, use_cuda=False):
+                torch.manual_seed(number)
+                if use_cuda:
+                    torch.cuda.manual_seed(number)
+
+            seed(0)
             """),
         Example("""
             import torch

@@ -57,7 +57,7 @@ class CudaOnlyAutocast(Rule):
         name = facts.name(call.func) or ""
         if facts.guarded(call) or facts.off_without_cuda(call, "enabled", _ENABLED[name]):
             return
-        if name == _CUDA or facts.names_cuda_alone(call, "device_type", 0):
+        if name == _CUDA and not facts.for_older_torch(call) or facts.names_cuda_alone(call, "device_type", 0):
             message = "CUDA's autocast is off on a Mac, in silence; write torch.autocast(device.type, ...)"
             yield self.finding(facts.source.token(call.func), message)
 
@@ -138,6 +138,15 @@ class CudaOnlyAutocast(Rule):
             x = torch.zeros(2)
             with torch.autocast("cuda", enabled=False), torch.cuda.amp.autocast(False), torch.autocast("cpu"):
                 norm = x.float().norm()
+            """),
+        Example("""
+            import torch
+
+            use_amp = True
+            if not torch.cuda.is_available():
+                use_amp = False
+            with torch.cuda.amp.autocast(enabled=use_amp):
+                print(torch.zeros(2))
             """),
         Example("""
             import contextlib

@@ -57,7 +57,7 @@ class CudaOnlyGradScaler(Rule):
         name = facts.name(call.func) or ""
         if facts.guarded(call) or facts.off_without_cuda(call, "enabled", _ENABLED[name]):
             return
-        if name == _CUDA or _is_for_cuda(call, facts):
+        if name == _CUDA and not facts.for_older_torch(call) or _is_for_cuda(call, facts):
             message = "CUDA's GradScaler is off on a Mac, in silence; write torch.amp.GradScaler(device.type)"
             yield self.finding(facts.source.token(call.func), message)
 
@@ -123,6 +123,17 @@ class CudaOnlyGradScaler(Rule):
         Example("""
             import torch
 
+            def build(device):
+                try:
+                    return torch.amp.GradScaler(device=device)
+                except (AttributeError, TypeError):
+                    return torch.cuda.amp.GradScaler()
+
+            build("cpu")
+            """),
+        Example("""
+            import torch
+
             settings = {"device": "cpu", "init_scale": 2.0**12}
             scaler = torch.amp.GradScaler(**settings)
             """),
@@ -130,7 +141,9 @@ class CudaOnlyGradScaler(Rule):
 
 
 def _is_for_cuda(call: ast.Call, facts: Facts) -> bool:
-    """Whether the device is CUDA, named or left open."""
+    """Whether a device of torch.amp's is CUDA, named or left open."""
+    if facts.name(call.func) == _CUDA:
+        return False
     if not call.args and not any(keyword.arg in ("device", None) for keyword in call.keywords):
         return True
     return facts.names_cuda_alone(call, "device", 0)

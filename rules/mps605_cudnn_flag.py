@@ -10,7 +10,8 @@
 
 A program that relies on `deterministic` to repeat itself is not repeatable on a Mac by that alone.
 
-This is a hint, off by default: show it with `--level info`. Under a condition that asks for CUDA it is not given.
+This is a hint, off by default: show it with `--level info`. It is not given under a condition that asks for CUDA, or
+under an option such as `use_cuda`.
 
 ## Use instead
 Keep it for CUDA, and say so:
@@ -62,7 +63,9 @@ class CudnnFlag(Rule):
 
     def check(self, found: ast.Attribute | ast.Call, facts: Facts) -> Iterator[Finding]:
         named = found.func if isinstance(found, ast.Call) else found
-        if isinstance(found, ast.Attribute) and not isinstance(found.ctx, ast.Store) or facts.guarded(found):
+        if isinstance(found, ast.Attribute) and not isinstance(found.ctx, ast.Store):
+            return
+        if facts.guarded(found) or facts.optional(found):
             return
         flag = (facts.name(named) or "").removeprefix("torch.backends.")
         message = f"{flag} switches nothing on a Mac; keep it under torch.cuda.is_available()"

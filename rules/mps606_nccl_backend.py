@@ -158,9 +158,5 @@ def _is_nccl(node: ast.expr) -> bool:
 
 def _is_asked_for(call: ast.Call, facts: Facts) -> bool:
     """Whether a condition around has to do with several processes."""
-    around = facts.parent(call)
-    while around is not None:
-        if isinstance(around, ast.If) and _ASKED.search(ast.unparse(around.test)):
-            return True
-        around = facts.parent(around)
-    return False
+    tests = (node.test for node in facts.around(call) if isinstance(node, ast.If))
+    return any(_ASKED.search(ast.unparse(test)) for test in tests)

@@ -139,7 +139,13 @@ def _names_gpus(call: ast.Call, facts: Facts) -> bool:
     values = [devices]
     if isinstance(devices, ast.Name):
         values += facts.bindings(devices.id)
-    return devices is not None and not any(_may_be_none(value) for value in values)
+    return devices is not None and not any(map(_may_be_none, values)) and not _asks_cuda(devices, facts)
+
+
+def _asks_cuda(devices: ast.expr, facts: Facts) -> bool:
+    """Whether CUDA itself is asked for the device: that call raises, and is a finding of its own."""
+    called = (node.func for node in ast.walk(devices) if isinstance(node, ast.Call))
+    return any(facts.name(function) == "torch.cuda.current_device" for function in called)
 
 
 def _may_be_none(value: ast.expr | None) -> bool:

@@ -136,9 +136,7 @@ class CudaOutOfMemoryHandler(Rule):
 
 def _is_caught_beside(node: ast.AST, facts: Facts) -> bool:
     """Whether this handler, or another of the same try, takes a RuntimeError too."""
-    around = facts.parent(node)
-    while not isinstance(around, (ast.Try, ast.TryStar)):
-        around = facts.parent(around)
-    types = [handler.type for handler in around.handlers]
+    here = next(around for around in facts.around(node) if isinstance(around, (ast.Try, ast.TryStar)))
+    types = [handler.type for handler in here.handlers]
     parts = [part for kind in types for part in (kind.elts if isinstance(kind, ast.Tuple) else [kind])]
     return any(part is None or facts.name(part) in _WIDER for part in parts)

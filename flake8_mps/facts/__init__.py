@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ..config import Config
 from ..shapes import Hits
@@ -15,6 +15,9 @@ from .interpreter import Interpreter
 from .values import UNKNOWN, Const, Device, Name, Value
 
 __all__ = ["Event", "Facts"]
+
+# What a release raises that does not have a name, or a parameter, yet.
+_MISSING = {f"builtins.{name}" for name in ("AttributeError", "ImportError", "ModuleNotFoundError", "TypeError")}
 
 
 class Facts:
@@ -72,7 +75,19 @@ class Facts:
         if given is None or value == Const(False):
             return value == Const(False)
         flag = flag_of(value, given)
-        return flag.written is False or contradicts(flag.when_true, AS_WRITTEN) or has(flag.when_true, "option")
+        if flag.written is False or contradicts(flag.when_true, AS_WRITTEN) or has(flag.when_true, "option"):
+            return True
+        return isinstance(given, (ast.Name, ast.Attribute)) and self._switched_off(ast.unparse(given))
+
+    def _switched_off(self, name: str) -> bool:
+        """``if not torch.cuda.is_available(): use_amp = False``: values are those once ported, and do not show it."""
+        choices = (node for node in ast.walk(self.source.tree) if isinstance(node, ast.If))
+        return any(
+            isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
+            and statement.value.value is False and name in map(ast.unparse, statement.targets)
+            for choice in choices if "cuda" in ast.unparse(choice.test)
+            for statement in choice.body
+        )
 
     def has_star(self, call: ast.Call) -> bool:
         """True for a call whose ``*args`` or ``**kwargs`` may hold arguments that this file does not show."""
@@ -98,12 +113,17 @@ class Facts:
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """The node around a node, in the same unit of the file."""
-        around = {
+        return next(self.around(node), None)
+
+    def around(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The nodes around a node, from the inside out, in the same unit of the file."""
+        parents = {
             child: parent
             for parent in ast.walk(self._hits.units[self._unit(node)].node)
             for child in ast.iter_child_nodes(parent)
         }
-        return around.get(node)
+        while (node := parents.get(node)) is not None:  # type: ignore[assignment]
+            yield node
 
     # --- guards ------------------------------------------------------------------------------------------------------
 
@@ -130,6 +150,14 @@ class Facts:
     def optional(self, node: ast.AST) -> bool:
         """True for a node that runs only when somebody asks for CUDA by an option."""
         return has(self.guards(node), "option")
+
+    def for_older_torch(self, node: ast.AST) -> bool:
+        """True in a handler of what an older release lacks: ``except (AttributeError, ImportError):``."""
+        for around in self.around(node):
+            if isinstance(around, ast.ExceptHandler) and around.type is not None:
+                types = around.type.elts if isinstance(around.type, ast.Tuple) else [around.type]
+                return all(self.name(kind) in _MISSING for kind in types)
+        return False
 
     def events(self, kinds: frozenset[str]) -> list[Event]:
         """The noted places of these kinds, in the order of the file."""
