@@ -253,9 +253,10 @@ def _words(where: Where) -> Iterator[Word]:
         yield Word("cuda", "cuda")
     elif any("cuda" in names for names in parts):
         yield Word("cuda", r"cuda[\s)]*[.\\]")
-    for name in dict.fromkeys(names[-1] for names in parts if "cuda" not in names):
+    for name in dict.fromkeys(name.rpartition(".")[2] for name in sorted(where.calls) if "cuda" not in name.split(".")):
         yield Word(name, rf"(?m){name}(?:[\s)]*\(|\s+as\b|\)*[ \t]*(?:#|$))")  # called, or given another name
-    for name in sorted(where.methods - {"cuda"}):
+    attributes = {name.rpartition(".")[2] for name in where.attributes if "cuda" not in name.split(".")}
+    for name in sorted(attributes | where.methods - {"cuda"}):
         yield Word(f".{name}", rf"\.{name}\b")
     for name in sorted(where.keywords):
         yield Word(name, rf"{name}\s*=(?!=)(?!\s*None\b)")

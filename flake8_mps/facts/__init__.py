@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ..config import Config
 from ..shapes import Hits
 from ..source import Source
-from .conditions import asks
+from .conditions import asks, flag_of
 from .events import Event
 from .guards import AS_WRITTEN, ONCE_PORTED, Guards, contradicts, has
 from .interpreter import Interpreter
-from .values import UNKNOWN, Name, Value
+from .values import UNKNOWN, Const, Device, Name, Value
 
 __all__ = ["Event", "Facts"]
+
+# What a release raises that does not have a name, or a parameter, yet.
+_MISSING = {f"builtins.{name}" for name in ("AttributeError", "ImportError", "ModuleNotFoundError", "TypeError")}
 
 
 class Facts:
@@ -54,9 +57,60 @@ class Facts:
                 return call.args[position]
         return None
 
+    def given(self, call: ast.Call, keyword: str, position: int | None = None) -> Value:
+        """What a parameter is given, by its name or at its position, in a call of a canonical name."""
+        arguments = self._run.arguments.get(call)
+        return (arguments.get(position, keyword) if arguments is not None else None) or UNKNOWN
+
+    def names_cuda_alone(self, call: ast.Call, keyword: str, position: int | None = None) -> bool:
+        """True where a parameter can be given nothing but CUDA, as written, in a call of a canonical name. A device
+        that tensors or modules are put on as well is a cause of its own, which other rules report."""
+        device = self.given(call, keyword, position)
+        if not isinstance(device, Device) or device.kinds != {"cuda"}:
+            return False
+        return not any(contradicts(p.guards, AS_WRITTEN) or p.origin in self._run.devices.uses for p in device.places)
+
+    def off_without_cuda(self, call: ast.Call, keyword: str, position: int | None = None) -> bool:
+        """True where a switch is given that is off on a Mac as written: by what it asks, or by its name (use_cuda)."""
+        value, given = self.given(call, keyword, position), self.argument(call, keyword, position)
+        if given is None or value == Const(False):
+            return value == Const(False)
+        flag = flag_of(value, given)
+        if flag.written is False or contradicts(flag.when_true, AS_WRITTEN) or has(flag.when_true, "option"):
+            return True
+        return isinstance(given, (ast.Name, ast.Attribute)) and self._switched_off(ast.unparse(given))
+
+    def _switched_off(self, name: str) -> bool:
+        """``if not torch.cuda.is_available(): use_amp = False``: values are those once ported, and do not show it."""
+        choices = (node for node in ast.walk(self.source.tree) if isinstance(node, ast.If))
+        return any(
+            isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
+            and statement.value.value is False and name in map(ast.unparse, statement.targets)
+            for choice in choices if "cuda" in ast.unparse(choice.test)
+            for statement in choice.body
+        )
+
     def has_star(self, call: ast.Call) -> bool:
         """True for a call whose ``*args`` or ``**kwargs`` may hold arguments that this file does not show."""
         return any(isinstance(a, ast.Starred) for a in call.args) or any(k.arg is None for k in call.keywords)
+
+    def bindings(self, name: str) -> list[ast.expr]:
+        """What a name is given by assignments and as a default, anywhere in the file; nothing if it is bound otherwise,
+        by a loop or an unpacking, as well."""
+        values: list[ast.expr] = []
+        stores = plain = 0
+        for node in ast.walk(self.source.tree):
+            if isinstance(node, ast.Name):
+                stores += node.id == name and isinstance(node.ctx, ast.Store)
+            elif isinstance(node, ast.Assign):
+                named = sum(isinstance(target, ast.Name) and target.id == name for target in node.targets)
+                values += [node.value] if named else []
+                plain += named
+            elif isinstance(node, ast.arguments):
+                positional = [*node.posonlyargs, *node.args]
+                pairs = [*zip(reversed(positional), reversed(node.defaults)), *zip(node.kwonlyargs, node.kw_defaults)]
+                values += [default for parameter, default in pairs if parameter.arg == name and default is not None]
+        return values if stores == plain else []
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """The node around a node, in the same unit of the file."""
@@ -122,6 +176,14 @@ class Facts:
     def optional(self, node: ast.AST) -> bool:
         """True for a node that runs only when somebody asks for CUDA by an option."""
         return has(self.guards(node), "option")
+
+    def for_older_torch(self, node: ast.AST) -> bool:
+        """True in a handler of what an older release lacks: ``except (AttributeError, ImportError):``."""
+        for around in self.around(node):
+            if isinstance(around, ast.ExceptHandler) and around.type is not None:
+                types = around.type.elts if isinstance(around.type, ast.Tuple) else [around.type]
+                return all(self.name(kind) in _MISSING for kind in types)
+        return False
 
     def events(self, kinds: frozenset[str]) -> list[Event]:
         """The noted places of these kinds, in the order of the file."""

@@ -59,6 +59,7 @@ def call(run: Interpreter, node: ast.Call) -> Value:
         name = tables.LEGACY_DTYPES.get(callee.name.rpartition(".")[2])
         result = Tensor(GPU, name, bool(args.positional))
     elif kind is Name:
+        run.arguments[node] = args
         result = _named(run, node, callee.name, args)
     elif kind is Function:
         result = _own_function(run, node, callee, args)

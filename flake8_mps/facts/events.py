@@ -9,7 +9,7 @@ import ast
 from dataclasses import dataclass
 
 from ..finding import Step
-from ..shapes import Where, calls, keywords, methods, statements
+from ..shapes import Where, calls, imports, keywords, methods, statements
 from .guards import NOTHING, Guards
 
 MOVES = methods("to", "cuda") | keywords("device")
@@ -27,6 +27,8 @@ TRIGGERS: dict[str, Where] = {
     "cuda-or-cpu": MOVES | calls("torch.device"),
     # The program ends where CUDA is not available.
     "refusal": calls("torch.cuda.is_available"),
+    # A handler of CUDA's out-of-memory error.
+    "memory-handler": methods("OutOfMemoryError") | imports("OutOfMemoryError"),  # named in whatever way, never called
     # float64 asked for by its torch name, on a device.
     "float64-requested": MOVES,
     # A tensor that was made float64 on the CPU, moved to a device as it is.

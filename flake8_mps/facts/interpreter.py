@@ -14,6 +14,7 @@ from typing import Any
 
 from ..source import Source
 from . import conditions, expressions, functions, lookups, modules, statements, tables
+from .calls import Arguments
 from .classes import ClassInfo
 from .devices import Arm, DeviceLog, narrowed
 from .events import Event
@@ -36,6 +37,7 @@ class Interpreter:
         self.source = source
         self.values: dict[ast.AST, Value] = {}
         self.guards_at: dict[ast.AST, Guards] = {}
+        self.arguments: dict[ast.AST, Arguments] = {}  # of the last call seen at a node, by a canonical name
         self.events: dict[tuple, Event] = {}
         self.devices = DeviceLog()
         self.options: dict[str, Value] = {}

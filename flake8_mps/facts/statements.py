@@ -122,6 +122,7 @@ def _try(run: Interpreter, node: ast.Try) -> bool:
         ends, after = run.branch(node.orelse, after, run.guards)
     arms = []
     for handler in node.handlers:
+        _handled(run, handler)
         env = run.merge(NO_FLAG, after, base, False) if ends else base.copy()
         if handler.name:
             env[handler.name] = UNKNOWN
@@ -138,6 +139,14 @@ def _try(run: Interpreter, node: ast.Try) -> bool:
         run.enter(arms[0])
     rest = run.block(node.finalbody)
     return rest and (ends or bool(arms))
+
+
+def _handled(run: Interpreter, handler: ast.ExceptHandler) -> None:
+    """Notes the handlers that wait for an error of CUDA's memory."""
+    for node in handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]:
+        if node is not None and run.eval(node) == Name("torch.OutOfMemoryError"):
+            run.reach(node)
+            run.note("memory-handler", node)
 
 
 def _after_try(run: Interpreter, after: Env, handled: Env, base: Env) -> Env:
