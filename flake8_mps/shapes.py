@@ -249,12 +249,14 @@ _NODES = {
 def _words(where: Where) -> Iterator[Word]:
     """One word for each name, but one for all of CUDA's."""
     parts = [name.split(".") for name in sorted(where.calls | where.attributes)]
+    bare = {name.rpartition(".")[2] for name in where.attributes}
     if "cuda" in where.methods:
         yield Word("cuda", "cuda")
     elif any("cuda" in names for names in parts):
         yield Word("cuda", r"cuda[\s)]*[.\\]")
     for name in dict.fromkeys(names[-1] for names in parts if "cuda" not in names):
-        yield Word(name, rf"(?m){name}(?:[\s)]*\(|\s+as\b|\)*[ \t]*(?:#|$))")  # called, or given another name
+        used = rf"(?m){name}(?:[\s)]*\(|\s+as\b|\)*[ \t]*(?:#|$))"  # called, or given another name
+        yield Word(name, rf"{name}\b" if name in bare else used)
     for name in sorted(where.methods - {"cuda"}):
         yield Word(f".{name}", rf"\.{name}\b")
     for name in sorted(where.keywords):

@@ -12,7 +12,7 @@ import pytest
 from evidence import Case, cases
 
 from flake8_mps import rules
-from flake8_mps.rule import Raises, Rule, RunsOnCpu, Severity, World, load_rules
+from flake8_mps.rule import Raises, Rule, Runs, RunsOnCpu, Severity, Warns, World, load_rules
 
 RULES = load_rules()
 FILES = sorted(path for path in Path(rules.__path__[0]).glob("*.py") if not path.name.startswith("_"))
@@ -61,7 +61,7 @@ def test_a_rule_declares_itself(rule: Rule) -> None:
     assert re.fullmatch(r"MPS[1-7]\d\d", rule.code)
     assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", rule.name)
     assert re.fullmatch(r"\d+\.\d+\.\d+", rule.since)
-    assert isinstance(rule.severity, Severity) and isinstance(rule.expect, Raises | RunsOnCpu)
+    assert isinstance(rule.severity, Severity) and isinstance(rule.expect, Raises | RunsOnCpu | Runs | Warns)
     assert any(vars(rule.where).values()), "a rule that looks nowhere finds nothing"
 
 

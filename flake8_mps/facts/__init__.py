@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ..config import Config
 from ..shapes import Hits
@@ -25,6 +27,7 @@ class Facts:
         self.config = config
         self._hits = hits
         wanted = hits.followed | {hits.unit_at(node.lineno) for node in candidates}  # type: ignore[attr-defined]
+        self._parents: dict[int, dict[ast.AST, ast.AST]] = {}
         self._run = Interpreter(source)
         self._run.run(lambda node: self._unit(node) in wanted)
         self.interpreted = len(self._run.ran)
@@ -40,8 +43,35 @@ class Facts:
         return value.name if isinstance(value, Name) else None
 
     def value(self, node: ast.expr) -> Value:
-        """What an expression evaluates to once ported; UNKNOWN for what nothing is known of."""
+        """What a call, its function or an argument evaluates to once ported; UNKNOWN for what nothing is known of."""
         return self._run.values.get(node, UNKNOWN)
+
+    def literal(self, node: ast.AST | None) -> Any:
+        """The number, text or bool that an expression is for certain: written there, or the only thing that its name
+        is ever given in this file. None for any other expression."""
+        if isinstance(node, ast.Name):
+            node = self.only_value(node)
+        return node.value if isinstance(node, ast.Constant) else None
+
+    def only_value(self, name: ast.Name) -> ast.expr | None:
+        """The expression that a name is given, where the file gives it nothing else."""
+        return self._only_values.get(name.id)
+
+    @functools.cached_property
+    def _only_values(self) -> dict[str, ast.expr]:
+        """The value of each name that is bound once in the file, by a plain assignment."""
+        values: dict[str, ast.expr] = {}
+        seen: set[str] = set()
+        again: set[str] = set()
+        for node in ast.walk(self.source.tree):
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+                values[node.targets[0].id] = node.value
+            name = node.arg if isinstance(node, ast.arg) else None
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                name = node.id
+            if name is not None:
+                (again if name in seen else seen).add(name)
+        return {name: value for name, value in values.items() if name not in again}
 
     def argument(self, call: ast.Call, keyword: str, position: int | None = None) -> ast.expr | None:
         """The expression given for a parameter, by its name or at its position."""
@@ -59,12 +89,20 @@ class Facts:
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """The node around a node, in the same unit of the file."""
-        around = {
-            child: parent
-            for parent in ast.walk(self._hits.units[self._unit(node)].node)
-            for child in ast.iter_child_nodes(parent)
-        }
-        return around.get(node)
+        return next(iter(self.ancestors(node)), None)
+
+    def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The nodes around a node, the innermost first, as far as its unit of the file goes."""
+        unit = self._unit(node)
+        if unit not in self._parents:
+            self._parents[unit] = {
+                child: parent
+                for parent in ast.walk(self._hits.units[unit].node)
+                for child in ast.iter_child_nodes(parent)
+            }
+        around: ast.AST | None = node
+        while (around := self._parents[unit].get(around)) is not None:
+            yield around
 
     # --- guards ------------------------------------------------------------------------------------------------------
 
@@ -107,10 +145,11 @@ class Facts:
         """True where somebody, not the machine, decides that CUDA is used: by an option, or by leaving a default be."""
         return (has(event.guards, "option") or has(event.guards, "default")) and not has(event.guards, "cuda")
 
-    @staticmethod
-    def out_of_reach_once_ported(event: Event) -> bool:
-        """True for an event that MPS never meets: under ``x.is_cuda``, ``device.type != "mps"`` and the like."""
-        return contradicts(event.guards, ONCE_PORTED)
+    def out_of_reach_once_ported(self, found: Event | ast.AST) -> bool:
+        """True for an event or a node that MPS never meets: under ``x.is_cuda``, ``device.type != "mps"`` and the like."""
+        if isinstance(found, ast.AST):
+            return not self.reached(found) or contradicts(self.guards(found), ONCE_PORTED)
+        return contradicts(found.guards, ONCE_PORTED)
 
     # --- parts of calls ----------------------------------------------------------------------------------------------
 
