@@ -28,6 +28,7 @@ class Facts:
         self._hits = hits
         wanted = hits.followed | {hits.unit_at(node.lineno) for node in candidates}  # type: ignore[attr-defined]
         self._parents: dict[int, dict[ast.AST, ast.AST]] = {}
+        self._bound: set[str] = set()
         self._run = Interpreter(source)
         self._run.run(lambda node: self._unit(node) in wanted)
         self.interpreted = len(self._run.ran)
@@ -54,14 +55,14 @@ class Facts:
         return node.value if isinstance(node, ast.Constant) else None
 
     def only_value(self, name: ast.Name) -> ast.expr | None:
-        """The expression that a name is given, where the file gives it nothing else."""
-        return self._only_values.get(name.id)
+        """The expression that a name is given, where the file gives it nothing else; an imported name is itself."""
+        values = self._only_values
+        return values.get(name.id, None if name.id in self._bound else name)
 
     @functools.cached_property
     def _only_values(self) -> dict[str, ast.expr]:
         """The value of each name that is bound once in the file, by a plain assignment."""
         values: dict[str, ast.expr] = {}
-        seen: set[str] = set()
         again: set[str] = set()
         for node in ast.walk(self.source.tree):
             if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
@@ -70,7 +71,7 @@ class Facts:
             if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
                 name = node.id
             if name is not None:
-                (again if name in seen else seen).add(name)
+                (again if name in self._bound else self._bound).add(name)
         return {name: value for name, value in values.items() if name not in again}
 
     def argument(self, call: ast.Call, keyword: str, position: int | None = None) -> ast.expr | None:
