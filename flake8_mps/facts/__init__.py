@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Iterable
+from typing import Any
 
 from ..config import Config
 from ..shapes import Hits
@@ -29,6 +31,7 @@ class Facts:
         self._hits = hits
         self._parents_of: dict[int, dict[ast.AST, ast.AST]] = {}
         wanted = hits.followed | {hits.unit_at(node.lineno) for node in candidates}  # type: ignore[attr-defined]
+        self._bound: set[str] = set()
         self._run = Interpreter(source)
         self._run.run(lambda node: self._unit(node) in wanted)
         self.interpreted = len(self._run.ran)
@@ -44,8 +47,35 @@ class Facts:
         return value.name if isinstance(value, Name) else None
 
     def value(self, node: ast.expr) -> Value:
-        """What an expression evaluates to once ported; UNKNOWN for what nothing is known of."""
+        """What a call, its function or an argument evaluates to once ported; UNKNOWN for what nothing is known of."""
         return self._run.values.get(node, UNKNOWN)
+
+    def literal(self, node: ast.AST | None) -> Any:
+        """The number, text or bool that an expression is for certain: written there, or the only thing that its name
+        is ever given in this file. None for any other expression."""
+        if isinstance(node, ast.Name):
+            node = self.only_value(node)
+        return node.value if isinstance(node, ast.Constant) else None
+
+    def only_value(self, name: ast.Name) -> ast.expr | None:
+        """The expression that a name is given, where the file gives it nothing else; an imported name is itself."""
+        values = self._only_values
+        return values.get(name.id, None if name.id in self._bound else name)
+
+    @functools.cached_property
+    def _only_values(self) -> dict[str, ast.expr]:
+        """The value of each name that is bound once in the file, by a plain assignment."""
+        values: dict[str, ast.expr] = {}
+        again: set[str] = set()
+        for node in ast.walk(self.source.tree):
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+                values[node.targets[0].id] = node.value
+            name = node.arg if isinstance(node, ast.arg) else None
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                name = node.id
+            if name is not None:
+                (again if name in self._bound else self._bound).add(name)
+        return {name: value for name, value in values.items() if name not in again}
 
     def argument(self, call: ast.Call, keyword: str, position: int | None = None) -> ast.expr | None:
         """The expression given for a parameter, by its name or at its position."""
@@ -200,10 +230,11 @@ class Facts:
         """True where somebody, not the machine, decides that CUDA is used: by an option, or by leaving a default be."""
         return (has(event.guards, "option") or has(event.guards, "default")) and not has(event.guards, "cuda")
 
-    @staticmethod
-    def out_of_reach_once_ported(event: Event) -> bool:
-        """True for an event that MPS never meets: under ``x.is_cuda``, ``device.type != "mps"`` and the like."""
-        return contradicts(event.guards, ONCE_PORTED) or has(event.guards, "caught TypeError")
+    def out_of_reach_once_ported(self, found: Event | ast.AST) -> bool:
+        """True for an event or a node that MPS never meets: under ``x.is_cuda``, ``device.type != "mps"`` and the like."""
+        if isinstance(found, ast.AST):
+            return not self.reached(found) or contradicts(self.guards(found), ONCE_PORTED)
+        return contradicts(found.guards, ONCE_PORTED) or has(found.guards, "caught TypeError")
 
     # --- parts of calls ----------------------------------------------------------------------------------------------
 

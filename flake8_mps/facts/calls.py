@@ -87,6 +87,8 @@ def _arguments(run: Interpreter, node: ast.Call, callee: Value) -> Arguments:
     place = tables.MAP_LOCATION.get(callee.name) if type(callee) is Name else None
     for position, argument in enumerate(node.args):
         value = _map_location(run, argument) if position == place else run.eval(argument)
+        if value is not UNKNOWN:
+            run.values[argument] = value
         if isinstance(argument, ast.Starred):
             positional += value.items if isinstance(value, Items) else ()
             is_open = is_open or not isinstance(value, Items)
@@ -100,6 +102,8 @@ def _arguments(run: Interpreter, node: ast.Call, callee: Value) -> Arguments:
             keywords.update(value.items if isinstance(value, Table) else {})
         else:
             keywords[keyword.arg] = value
+        if value is not UNKNOWN:
+            run.values[keyword.value] = value
     if keywords:
         _device_keywords(run, node, callee, keywords)
     return Arguments(positional, keywords, is_open)

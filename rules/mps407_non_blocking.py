@@ -1,0 +1,130 @@
+"""A copy to or from the device does not wait for its end.
+
+## Why it breaks on MPS
+`non_blocking=True` lets the CPU go on while a copy runs. For CUDA that is safe from the CPU to the device, because the
+device works in order, and it overlaps only where the memory is pinned. On MPS there is no pinned memory, and nothing
+keeps the host's memory until it has been read: the values that arrive can be those of a later batch, or zeros. From
+the device to the CPU (`.to("cpu", non_blocking=True)`) the numbers may be read before they are there. Nothing is
+raised; a loss that jumps is all there is to see.
+
+Whether a copy is overtaken is a matter of time, so this is a warning. It is decided for the program once ported: as
+long as all tensors stay on the CPU the argument does nothing.
+
+## Use instead
+Leave it out, or ask for it where it pays:
+
+    images = images.to(device)
+    images = images.to(device, non_blocking=device.type == "cuda")
+
+## Fix safety
+There is no automatic fix: leaving it out costs the overlap on a CUDA machine, and the expression needs a device at hand.
+Both give the same values everywhere.
+
+## Sources
+- pytorch/pytorch#139550 (wrong values, reported with 2.5.1, open).
+- Emmi-AI/noether#157: about twice as slow with it than without on a Mac.
+- Not proved by running: it needs a Mac, and luck.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..facts.tables import DTYPES
+from ..finding import Finding
+from ..rule import Example, Rule, Runs, Severity, World, keywords
+
+if TYPE_CHECKING:
+    from ..facts import Facts
+
+
+class NonBlocking(Rule):
+    code = "MPS407"
+    name = "non-blocking"
+    severity = Severity.WARNING
+    world = World.ONCE_PORTED
+    where = keywords("non_blocking")
+    expect = Runs("values can be read before they have been copied")
+
+    def check(self, keyword: ast.keyword, facts: Facts) -> Iterator[Finding]:
+        if facts.literal(keyword.value) is not True or facts.out_of_reach_once_ported(keyword):
+            return
+        if _is_copy(facts.parent(keyword), facts):
+            message = 'non_blocking=True can give wrong values on MPS; non_blocking=device.type == "cuda"'
+            yield self.finding(facts.source.token(keyword), message)
+
+    bad = [
+        Example("""
+            import torch
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            images = torch.zeros(2, 3).to(device, non_blocking=True)
+                                                  ^^^^^^^^^^^^ MPS407
+            """),
+        Example("""
+            import torch
+
+            def predict(model, image, device):
+                scores = model(image.to(device))
+                return scores.to("cpu", non_blocking=True).tolist()
+                                        ^^^^^^^^^^^^ MPS407
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            predict(torch.nn.Linear(3, 1).to(device), torch.zeros(2, 3), device)
+            """),
+        Example("""
+            import torch as th
+
+            device = "cuda" if th.cuda.is_available() else "mps" if th.backends.mps.is_available() else "cpu"
+            for batch in [(th.zeros(2, 3), th.zeros(2))]:
+                images, masks = (part.to(device=device, dtype=th.float32, non_blocking=True) for part in batch)
+                                                                          ^^^^^^^^^^^^ MPS407
+            """),
+        Example("""
+            import torch
+
+            masks = torch.zeros(2, 3)
+            masks = masks.cuda(non_blocking=True)
+                               ^^^^^^^^^^^^ MPS407
+            """),
+    ]
+    good = [
+        Example("""
+            import torch
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            images = torch.zeros(2, 3).to(device, non_blocking=device.type == "cuda")
+            masks = torch.zeros(2).to(device, non_blocking=False)
+            """),
+        Example("""
+            import torch
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            images = torch.zeros(2, 3)
+            if device.type == "cuda":
+                images = images.pin_memory().to(device, non_blocking=True)
+            else:
+                images = images.to(device)
+            """),
+        Example("""
+            import torch
+
+            def move(tensor, device, non_blocking=False):
+                return tensor.to(device, non_blocking=non_blocking)
+
+            images = move(torch.zeros(2, 3), "cpu").to(torch.float16, non_blocking=True)
+            images = images.to(dtype=torch.float32, non_blocking=True)
+            """),
+    ]
+
+
+def _is_copy(call: ast.AST | None, facts: Facts) -> bool:
+    """Whether a call may take a tensor to another device; one with nothing but a dtype does not."""
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+        return False
+    if call.func.attr == "cuda":
+        return True
+    target = facts.argument(call, "device", position=0)
+    return call.func.attr == "to" and target is not None and facts.name(target) not in DTYPES
