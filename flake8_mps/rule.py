@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .finding import Finding, Severity, Span, Step, World
-from .shapes import Where, attributes, calls, conflicts, imports, keywords, methods
+from .shapes import Where, attributes, calls, conflicts, imports, keywords, literals, methods
 
 if TYPE_CHECKING:
     from .facts import Facts
 
 __all__ = [
-    "Example", "Raises", "Rule", "Runs", "RunsOnCpu", "Severity", "Warns", "Where", "World", "attributes", "calls", "checkpoint",
-    "conflicts", "imports", "keywords", "load_rules", "methods",
+    "Example", "Raises", "Rule", "Runs", "RunsOnCpu", "Severity", "Warns", "Where", "World", "attributes", "calls",
+    "checkpoint", "conflicts", "imports", "keywords", "literals", "load_rules", "methods",
 ]
 
 

@@ -24,7 +24,7 @@ class Where:
 
     ``calls``, ``attributes`` and ``imports`` hold canonical dotted names, resolved by facts through every alias;
     ``methods``, ``keywords`` and ``statements`` (methods called for nothing else) hold bare names; ``conflicts`` holds
-    kinds of events of ``facts/events.py``.
+    kinds of events of ``facts/events.py``; ``literals`` holds pairs of one of the first kinds and a name.
     """
 
     calls: frozenset[str] = frozenset()
@@ -34,6 +34,7 @@ class Where:
     imports: frozenset[str] = frozenset()
     conflicts: frozenset[str] = frozenset()
     statements: frozenset[str] = frozenset()
+    literals: frozenset[tuple[str, str]] = frozenset()
 
     def __or__(self, other: Where) -> Where:
         return Where(**{f.name: getattr(self, f.name) | getattr(other, f.name) for f in fields(self)})
@@ -62,6 +63,13 @@ def keywords(*names: str) -> Where:
 def statements(*names: str) -> Where:
     """Statements that call a method of this name and keep nothing: ``statements("float")``."""
     return Where(statements=frozenset(names))
+
+
+def literals(where: Where) -> Where:
+    """The same calls, methods and keywords, where a text or a number is written behind them:
+    ``literals(keywords("device"))`` sees ``device=0`` and passes ``device=device`` by."""
+    kinds = ("calls", "methods", "keywords")
+    return Where(literals=frozenset((kind, name) for kind in kinds for name in getattr(where, kind)))
 
 
 def imports(*names: str) -> Where:
@@ -105,14 +113,13 @@ def units_of(body: Iterable[ast.stmt]) -> list[Unit]:
 
 
 class Word:
-    """A word of some rule: a text that is quick to find, and the form it has to have there.
+    """A word of some rule: a text that is quick to find, the form it has to have there, and what may stand before it
+    on its line."""
 
-    ``alone``: the line before it is the beginning of a statement that does nothing else."""
-
-    def __init__(self, text: str, form: str, alone: bool = False) -> None:
+    def __init__(self, text: str, form: str, before: re.Pattern[str] | None = None) -> None:
         self.text = text
         self.form = re.compile(form).match if form != text else None
-        self.alone = alone
+        self.before = before
 
     def find(self, text: str, start: int = 0) -> int:
         """Where the word is, from ``start`` on; -1 where it is not."""
@@ -124,10 +131,11 @@ class Word:
     def _fits(self, text: str, position: int) -> bool:
         if self.form is not None and not self.form(text, position):
             return False
-        return not self.alone or _BARE.fullmatch(text, text.rfind("\n", 0, position) + 1, position) is not None
+        return self.before is None or bool(self.before.fullmatch(text, text.rfind("\n", 0, position) + 1, position))
 
 
-_BARE = re.compile(r"\s*[\w.]+(?:\[[^\]]*\])*")
+_STATEMENT = re.compile(r"\s*[\w.]+(?:\[[^\]]*\])*")  # the beginning of one that does nothing else
+_NAMES = re.compile(r"[\w\s.,;()]*")  # no text, no comment
 
 
 class Hits:
@@ -173,11 +181,15 @@ class Search:
         where |= calls(*(other for other, name in same_as.items() if name in where.calls))
         self._searched = tuple(_words(where))
         self._followed = tuple(_words(follow))
-        self._called = {name.rpartition(".")[2] for name in where.calls} | where.methods
+        written = {kind: {name for of, name in where.literals if of == kind} for kind in ("calls", "methods", "keywords")}
+        self._called = {name.rpartition(".")[2] for name in where.calls | written["calls"]}
+        self._called |= where.methods | written["methods"]
         self._referred = {name.rpartition(".")[2] for name in where.attributes}
-        self._keywords = where.keywords
+        self._keywords = where.keywords | written["keywords"]
         self._imports = where.imports
         self._last = frozenset(self._called | self._referred | {"cuda"})
+        owners = {name.rpartition(".")[0] for name in (*where.calls, *follow.calls) if "." in name}
+        self._owners = frozenset(owners)
 
     def passes(self, text: str) -> bool:
         """The word gate: False when no rule can have anything to say of a text."""
@@ -186,7 +198,7 @@ class Search:
     def hits(self, source: Source) -> Hits:
         """The units that hold a word, or one of this file's names for a canonical name."""
         hits = Hits(source)
-        hits.aliases = _aliases(source, self._last)
+        hits.aliases = _aliases(source, self._last, self._owners)
         for word in (*self._searched, *(Word(alias, rf"(?<!\w){alias}\b") for alias in sorted(hits.aliases))):
             hits.mark(hits.searched, word)
         for word in self._followed:
@@ -248,22 +260,47 @@ _NODES = {
 
 def _words(where: Where) -> Iterator[Word]:
     """One word for each name, but one for all of CUDA's."""
-    parts = [name.split(".") for name in sorted(where.calls | where.attributes)]
+    names = [name for name in sorted(where.calls | where.attributes) if "cuda" in name.split(".")]
     if "cuda" in where.methods:
         yield Word("cuda", "cuda")
-    elif any("cuda" in names for names in parts):
+    elif names:
         yield Word("cuda", r"cuda[\s)]*[.\\]")
-    for name in dict.fromkeys(name.rpartition(".")[2] for name in sorted(where.calls) if "cuda" not in name.split(".")):
-        yield Word(name, rf"(?m){name}(?:[\s)]*\(|\s+as\b|\)*[ \t]*(?:#|$))")  # called, or given another name
+    for name, owners in _owners(where.calls).items():
+        yield Word(name, rf"(?m)(?:{owners}){name}(?:[\s)]*\(|\s+as\b|\)*[ \t]*(?:#|$))")  # called, or given another name
+    for name, owners in _owners(name for kind, name in where.literals if kind == "calls").items():
+        yield Word(name, rf"(?m)(?:{owners}){name}(?:[\s)]*\({_LITERAL}|\s+as\b|\)*[ \t]*(?:#|$))")
     attributes = {name.rpartition(".")[2] for name in where.attributes if "cuda" not in name.split(".")}
     for name in sorted(attributes | where.methods - {"cuda"}):
         yield Word(f".{name}", rf"\.{name}\b")
+    for kind, name in sorted(where.literals):
+        if kind == "methods":
+            yield Word(f".{name}", rf"\.{name}[\s)]*\({_LITERAL}")
+        elif kind == "keywords":
+            yield Word(name, rf"{name}\s*=(?!=){_LITERAL}")
     for name in sorted(where.keywords):
         yield Word(name, rf"{name}\s*=(?!=)(?!\s*None\b)")
     for name in sorted(where.statements):
-        yield Word(f".{name}(", rf"\.{name}\(\)[ \t]*(?:#|\n|$)", alone=True)
+        yield Word(f".{name}(", rf"\.{name}\(\)[ \t]*(?:#|\n|$)", before=_STATEMENT)
     for name in sorted(where.imports):
-        yield Word(name, rf"(?<![\w.]){name}\b")
+        yield Word(name, rf"(?<![\w.]){name}\b", before=_NAMES)
+
+
+_LITERAL = r"[^(),]*?(?:[\"']|(?<![\w.])\d)"
+
+
+def _owners(names: Iterable[str]) -> dict[str, str]:
+    """The last parts of canonical names of others than CUDA, each with a pattern for what stands before it: nothing,
+    something with a bracket, or what the canonical name has there."""
+    owners: dict[str, set[str]] = {}
+    for name in sorted(names):
+        *parts, last = name.split(".")
+        if "cuda" not in (*parts, last):
+            owners.setdefault(last, set()).update(parts[-1:])
+    return {last: "|".join((_BARE, *(_OF.format(owner) for owner in sorted(found)))) for last, found in owners.items()}
+
+
+_OF = r"(?<=\b{}[.])"
+_BARE = r"(?<![\w.])|(?<=[^\w\]][.])"  # behind a bracket or at the begin of a line: whose it is, facts will see
 
 
 def _tail(words: Iterable[str]) -> str:
@@ -316,11 +353,12 @@ _BOUND = re.compile(r"([\w.]+)(?:\s+as\s+(\w+))?")
 _ASSIGNED = re.compile(r"\s*(\w+)\s*=\s*\(?[\w.]+\)?$")
 
 
-def _aliases(source: Source, last: frozenset[str]) -> frozenset[str]:
+def _aliases(source: Source, last: frozenset[str], owners: frozenset[str]) -> frozenset[str]:
     """The names under which a file may call what rules look for: ``from torch import load as l``, ``t = torch.load``,
     ``import torch.cuda as c``. Too many do no harm, for facts confirm each candidate."""
     text, found = source.text, set()
-    endings = (*last, *(f"{word})" for word in last))
+    endings = (*last, *owners, *(f"{word})" for word in (*last, *owners)))
+    imported = last | {owner.rpartition(".")[2] for owner in owners}
     for line in source.lines:
         code = line.partition("#")[0].rstrip() if "#" in line else line
         if code.endswith(endings) and (match := _ASSIGNED.match(code)):
@@ -333,6 +371,6 @@ def _aliases(source: Source, last: frozenset[str]) -> frozenset[str]:
         end = match.end()
         module, block, line = match.groups()
         for name, alias in _BOUND.findall(block or line):
-            if alias and name.rpartition(".")[2] in last or "cuda" in f"{module}.{name}".split("."):
+            if alias and alias != name.rpartition(".")[2] in imported or "cuda" in f"{module}.{name}".split("."):
                 found.add(alias or name.rpartition(".")[2])
     return frozenset(found) - last

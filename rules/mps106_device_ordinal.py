@@ -35,7 +35,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..finding import Finding
-from ..rule import Example, Raises, Rule, Runs, Severity, World, calls, keywords, methods
+from ..rule import Example, Raises, Rule, Runs, Severity, World, calls, keywords, literals, methods
 
 if TYPE_CHECKING:
     from ..facts import Facts
@@ -52,7 +52,7 @@ class DeviceOrdinal(Rule):
     name = "device-ordinal"
     severity = Severity.WARNING
     world = World.AS_WRITTEN
-    where = methods("to") | calls("torch.device", "torch.set_default_device") | keywords("device")
+    where = literals(methods("to") | calls("torch.device", "torch.set_default_device") | keywords("device"))
     expect = Raises(AssertionError, "Torch not compiled with CUDA enabled")
 
     def check(self, found: ast.Call | ast.keyword, facts: Facts) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..finding import Finding
-from ..rule import Example, Raises, Rule, Severity, World, calls, keywords, methods
+from ..rule import Example, Raises, Rule, Severity, World, calls, keywords, literals, methods
 
 if TYPE_CHECKING:
     from ..facts import Facts
@@ -45,7 +45,7 @@ class InvalidDeviceString(Rule):
     name = "invalid-device-string"
     severity = Severity.ERROR
     world = World.AS_WRITTEN
-    where = methods("to") | calls("torch.device", "torch.set_default_device") | keywords("device")
+    where = literals(methods("to") | calls("torch.device", "torch.set_default_device") | keywords("device"))
     expect = Raises(RuntimeError, "device type at start of device string", same_on_linux=True)
 
     def check(self, found: ast.Call | ast.keyword, facts: Facts) -> Iterator[Finding]:
