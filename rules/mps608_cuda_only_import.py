@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _PACKAGES = NOT_ON_MACS | NO_USE_ON_MACS
 # A condition that asks whether a package, or what it needs, is there.
-_ASKS = re.compile(r"avail|install|has_|have_|find_spec|exist|TYPE_CHECKING|enable|support|version|cuda|gpu|nvidia", re.IGNORECASE)
+_ASKS = re.compile(r"\bis_|avail|install|has_|have_|find_spec|exist|TYPE_CHECKING|enable|support|version|cuda|gpu|nvidia", re.IGNORECASE)
 
 
 class CudaOnlyImport(Rule):
