@@ -27,7 +27,7 @@ class Literal(NamedTuple):
 
 _LIGHTNING = frozenset({"lightning", "pytorch_lightning", "lightning_fabric"})
 _TRAINER = re.compile(r"(?:lightning|pytorch_lightning|lightning_fabric)\.(?:\w+\.)*(?:Trainer|Fabric)$")
-_ANY = re.compile("")
+_ANY = re.compile("^(?!assert_)")  # mock.assert_called_with() loads nothing
 
 LITERALS: dict[str, Literal] = {
     "device_map": Literal(
@@ -48,7 +48,7 @@ LITERALS: dict[str, Literal] = {
     ),
     "device": Literal(
         frozenset({"ultralytics"}), re.compile(r"(?:train|predict|val|track|export|benchmark|tune)$"),
-        re.compile(r"\d+$|\[[\d, ]+\]$|['\"]\d+(?:,\d+)*['\"]$"), "means CUDA to ultralytics", 'leave it out, or write "mps" on a Mac',
+        re.compile(r"\d+$|\[[\d, ]+\]$|['\"]\d+(?:,\d+)*['\"]$"), "means CUDA to ultralytics", 'choose 0, "mps" or "cpu" at run time',
         "ultralytics 8.4.190, utils/torch_utils.py, select_device: ValueError: Invalid CUDA 'device=0' requested",
     ),
 }
