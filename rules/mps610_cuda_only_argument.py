@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """A value of an argument that needs CUDA. ``callee``: how the name of the called function ends."""
+    """A value of an argument that needs CUDA. ``callee``: how the name of a library's function ends; empty for any."""
 
     values: tuple[object, ...]
     needs: str
@@ -170,10 +170,11 @@ class CudaOnlyArgument(Rule):
         Example("""
             import torch
 
-            def export(network, fp16, optim):
-                print(network, fp16, optim, torch.__version__)
+            class ExportConfig:
+                def __init__(self, fp16, optim):
+                    print(fp16, optim, torch.__version__)
 
-            export("unet", fp16=True, optim="sgd")
+            ExportConfig(fp16=True, optim="paged_adamw_8bit")
             """),
     ]
 
@@ -185,9 +186,8 @@ def _fits(found: ast.keyword, row: Row, facts: Facts) -> bool:
     ):
         return False
     call = facts.parent(found)
-    function = call.func if isinstance(call, ast.Call) else None
-    name = getattr(function, "attr", getattr(function, "id", ""))
-    return not row.callee or name.endswith(tuple(row.callee.split()))
+    name = facts.name(call.func) if row.callee and isinstance(call, ast.Call) else ""
+    return not row.callee or name is not None and name.partition(".")[0] in _FAMILY and name.endswith(tuple(row.callee.split()))
 
 
 def _is_asked(found: ast.AST, facts: Facts) -> bool:
