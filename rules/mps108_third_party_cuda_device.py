@@ -15,7 +15,7 @@ CUDA or the CPU, so on a Mac the CPU, and say nothing. That is a warning, and no
 (Whisper's `word_timestamps=True` needs float64, so the CPU: leave `device="cpu"` there.)
 
 Some words that look alike are right: `accelerator="gpu"` and `pipeline(device=0)` mean MPS on a Mac, `Reader(gpu=True)` of
-easyocr does so since 1.7. A `device="cuda"` is MPS101's, whoever is given it.
+easyocr does so in 1.7.2. A `device="cuda"` is MPS101's, whoever is given it.
 
 ## Use instead
 Choose a device at run time and hand it on, or let the package choose from all:

@@ -28,8 +28,8 @@ normalisation layers and optimizers do what those of `apex` do.
 There is no automatic fix: what to do without the package is the author's to say.
 
 ## Sources
-- `Requires-Dist: triton; platform_system == "Linux"` of torch 2.13, and the files of each package on PyPI: none for macOS
-  but those said to install.
+- `Requires-Dist: triton; platform_system == "Linux"` of torch 2.13, and pip: no wheel of triton, flash-attn or cupy for macOS
+  (2026), one of xformers that installs anywhere. The other packages of the table are not checked one by one.
 - facebookresearch/xformers#740, kijai/ComfyUI-SUPIR#84 (xformers on MPS), mistralai/mistral-inference#7 (installing it).
 """
 
