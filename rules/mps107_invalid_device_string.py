@@ -6,6 +6,8 @@ Device names are lower case, and short: `"mps"`, `"cuda"`, `"cpu"`. There is no 
     RuntimeError: Expected one of cpu, cuda, ipu, xpu, mkldnn, opengl, opencl, ideep, hip, ve, fpga, maia, xla, lazy,
     vulkan, mps, meta, hpu, mtia, privateuseone device type at start of device string: MPS
 
+`"gpu" if torch.cuda.is_available() else "cpu"` raises where CUDA is; a Mac takes the CPU and says nothing: a warning.
+
 Some of these names are good elsewhere: `Trainer(accelerator="gpu")` of Lightning means CUDA or MPS, whichever is there,
 and TensorFlow, JAX and LightGBM have a `"gpu"`. Only what PyTorch itself reads is reported.
 
@@ -26,17 +28,19 @@ There is no automatic fix: `"gpu"` says that a GPU is wanted, not which.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..finding import Finding
-from ..rule import Example, Raises, Rule, Severity, World, calls, keywords, literals, methods
+from ..rule import Example, Raises, Rule, RunsOnCpu, Severity, World, calls, keywords, literals, methods
 
 if TYPE_CHECKING:
     from ..facts import Facts
 
 _REAL = frozenset({"mps", "cuda", "cpu", "xpu", "meta", "hpu", "xla"})  # refused when written with capitals
 _IMAGINED = frozenset({"gpu", "metal", "nvidia", "apple", "m1", "m2", "m3", "m4", "cuda0", "mps0", "gpu0", "mac"})
+_ASKS_CUDA = re.compile("cuda|gpu", re.IGNORECASE)
 _TAKES_DEVICE = ("to", "to_empty", "new_tensor", "new_zeros", "new_ones", "new_full", "new_empty")
 
 
@@ -51,12 +55,12 @@ class InvalidDeviceString(Rule):
     def check(self, found: ast.Call | ast.keyword, facts: Facts) -> Iterator[Finding]:
         if "torch" not in facts.modules or facts.guarded(found):
             return
-        for text in _texts(_device(found, facts), facts):
+        for text, severity in _texts(_device(found, facts)):
             name = text.value.partition(":")[0].lower()
             if name in _IMAGINED or name in _REAL and not text.value.startswith(name):
                 instead = f'write "{text.value.lower()}"' if name in ("mps", "cpu") else "choose cuda, mps or cpu at run time"
                 message = f'"{text.value}" is no device of PyTorch; {instead}'
-                yield self.finding(facts.source.token(text), message)
+                yield self.finding(facts.source.token(text), message, severity=severity)
 
     bad = [
         Example("""
@@ -89,6 +93,14 @@ class InvalidDeviceString(Rule):
         Example("""
             import torch
 
+            use_gpu = torch.cuda.is_available()
+            device = torch.device("gpu" if use_gpu else "cpu")
+                                  ^^^^^ MPS107
+            print(torch.zeros(2, device=device) + 1)
+            """, expect=RunsOnCpu()),
+        Example("""
+            import torch
+
             def like(x):
                 return x.new_zeros(2, device="GPU:0")
                                              ^^^^^^^ MPS107
@@ -102,6 +114,14 @@ class InvalidDeviceString(Rule):
 
             device = torch.device("mps" if torch.backends.mps.is_available() else "cpu")
             print(torch.zeros(2).to(device))
+            """),
+        Example("""
+            import torch
+
+            if torch.cuda.is_available():
+                device = torch.device("gpu")  # wrong there, and no matter here
+            else:
+                device = torch.device("mps" if torch.backends.mps.is_available() else "cpu")
             """),
         Example("""
             import torch
@@ -141,11 +161,12 @@ def _device(found: ast.Call | ast.keyword, facts: Facts) -> ast.expr | None:
     return found.value if (facts.name(call.func) or "").startswith("torch.") else None
 
 
-def _texts(device: ast.expr | None, facts: Facts) -> Iterator[ast.Constant]:
-    """The texts that a device is chosen from, those left out that only a CUDA machine comes to."""
+def _texts(device: ast.expr | None, severity: Severity | None = None) -> Iterator[tuple[ast.Constant, Severity | None]]:
+    """The texts that a device is chosen from. Where CUDA is asked for, a Mac gets the other one."""
     if isinstance(device, ast.IfExp):
-        asks_cuda = facts.question(device.test) is not device.test
-        for arm in (device.orelse,) if asks_cuda else (device.body, device.orelse):
-            yield from _texts(arm, facts)
+        asks_cuda = _ASKS_CUDA.search(ast.unparse(device.test)) is not None
+        if not asks_cuda or isinstance(device.orelse, ast.Constant) and device.orelse.value == "cpu":
+            yield from _texts(device.body, Severity.WARNING if asks_cuda else severity)
+        yield from _texts(device.orelse, severity)
     elif isinstance(device, ast.Constant) and isinstance(device.value, str):
-        yield device
+        yield device, severity

@@ -12,9 +12,10 @@ Many packages take a device by another name than `device=`, and fail where their
 
 Others choose for themselves when they are given none: `clip.load`, `whisper.load_model` and `demucs.api.Separator` take
 CUDA or the CPU, so on a Mac the CPU, and say nothing. That is a warning, and none where the model is moved afterwards.
+(Whisper's `word_timestamps=True` needs float64, so the CPU: leave `device="cpu"` there.)
 
 Some words that look alike are right: `accelerator="gpu"` and `pipeline(device=0)` mean MPS on a Mac, `Reader(gpu=True)` of
-easyocr does so since 1.7. A `device="cuda"` is MPS101's, whoever is given it.
+easyocr does so in 1.7.2. A `device="cuda"` is MPS101's, whoever is given it.
 
 ## Use instead
 Choose a device at run time and hand it on, or let the package choose from all:
@@ -46,6 +47,7 @@ from ..rule import Example, Raises, Rule, Runs, World, calls, keywords
 if TYPE_CHECKING:
     from ..facts import Facts
 
+_NOT_MPS = ("cpu", "tpu", "cuda")  # the CPU has DDP too; CUDA is reported for itself
 _REFUSED = Raises(Exception, "can not run on your system since the accelerator is not available.")
 _ON_CPU = Runs("the model is on the CPU, where the Mac's GPU was free")
 
@@ -69,8 +71,8 @@ class ThirdPartyCudaDevice(Rule):
             return
         for value in _parts(found.value, row):
             open_to_cpu = found.arg == "strategy" and (accelerator := facts.argument(call, "accelerator")) is not None
-            if open_to_cpu and isinstance(accelerator, ast.Constant) and accelerator.value in ("cpu", "tpu", "cuda"):
-                return  # the CPU can; CUDA is reported for itself
+            if open_to_cpu and (isinstance(accelerator, ast.IfExp) or getattr(accelerator, "value", None) in _NOT_MPS):
+                return
             sure = not facts.optional(found) and (not open_to_cpu or isinstance(accelerator, ast.Constant))
             message = f"{found.arg}={facts.source.text_of(value)} {row.breaks}; {row.instead}"
             yield self.finding(facts.source.token(value), message, severity=None if sure else Severity.WARNING)
@@ -159,6 +161,7 @@ class ThirdPartyCudaDevice(Rule):
                 many = Trainer(accelerator="cpu", strategy="ddp", devices=2)
                 if torch.cuda.is_available():
                     many = Trainer(accelerator="cuda", strategy="ddp")
+                many = Trainer(accelerator="gpu" if torch.cuda.is_available() else "cpu", strategy="ddp")
                 return many, Trainer(accelerator="gpu", devices=1)
             """),
         Example("""
@@ -189,7 +192,7 @@ def _is_moved(call: ast.Call, facts: Facts) -> bool:
     """Whether the model is moved, at once or later by its name, wherever in the file that is."""
     parent = facts.parent(call)
     if isinstance(parent, ast.Attribute):
-        return parent.attr == "to"
+        return parent.attr in ("to", "cuda", "mps")
     targets = parent.targets if isinstance(parent, ast.Assign) else []
     first = [target.elts[0] if isinstance(target, ast.Tuple) and target.elts else target for target in targets]
-    return any(re.search(rf"\b{re.escape(ast.unparse(name))}\.to\(", facts.source.text) for name in first)
+    return any(re.search(rf"\b{re.escape(ast.unparse(name))}\.(?:to|cuda|mps)\(", facts.source.text) for name in first)

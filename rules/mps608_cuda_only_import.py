@@ -28,8 +28,8 @@ normalisation layers and optimizers do what those of `apex` do.
 There is no automatic fix: what to do without the package is the author's to say.
 
 ## Sources
-- `Requires-Dist: triton; platform_system == "Linux"` of torch 2.13, and the files of each package on PyPI: none for macOS
-  but those said to install.
+- `Requires-Dist: triton; platform_system == "Linux"` of torch 2.13, and pip: no wheel of triton, flash-attn or cupy for macOS
+  (2026), one of xformers that installs anywhere. The other packages of the table are not checked one by one.
 - facebookresearch/xformers#740, kijai/ComfyUI-SUPIR#84 (xformers on MPS), mistralai/mistral-inference#7 (installing it).
 """
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _PACKAGES = NOT_ON_MACS | NO_USE_ON_MACS
 # A condition that asks whether a package, or what it needs, is there.
-_ASKS = re.compile(r"avail|install|has_|have_|find_spec|exist|TYPE_CHECKING|enable|support|version|cuda|gpu|nvidia", re.IGNORECASE)
+_ASKS = re.compile(r"\bis_|avail|install|has_|have_|find_spec|exist|TYPE_CHECKING|enable|support|version|cuda|gpu|nvidia", re.IGNORECASE)
 
 
 class CudaOnlyImport(Rule):

@@ -19,7 +19,7 @@ Build the CUDA part only where CUDA is, and keep a way without it:
     else:
         extension = CppExtension("_ops", ["ops.cpp"])
 
-For a kernel on MPS, `torch.mps.compile_shader` (since 2.7) compiles Metal's own language.
+For a kernel on MPS, `torch.mps.compile_shader` compiles Metal's own language.
 
 ## Fix safety
 There is no automatic fix: somebody has to write the code that takes the kernel's place.

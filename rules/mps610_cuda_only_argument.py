@@ -7,7 +7,8 @@ Some options of optimizers, models and trainers pick CUDA kernels, and are refus
 - `attn_implementation="flash_attention_2"`: `ImportError: FlashAttention2 has been toggled on, but it cannot be used ...`
 - `load_in_8bit=True`, `load_in_4bit=True`: `RuntimeError: No GPU found. A GPU is needed for quantization.`, unless
   bitsandbytes is new enough to have an MPS backend (July 2026, torch >= 2.9)
-- `fp16=True`: `ValueError: fp16 mixed precision requires a GPU (not 'mps').` before accelerate 1.4, and before that
+- `fp16=True`: `ValueError: fp16 mixed precision requires a GPU (not 'mps').` up to accelerate 1.9 at least; since
+  accelerate#3373 it works on MPS with torch >= 2.8, which has a GradScaler for it; older releases say
   `ValueError: FP16 Mixed precision training ... can only be used on CUDA devices.` from transformers
 - `tf32=True`: `ValueError: --tf32 requires Ampere or a newer GPU arch, cuda>=11 and torch>=1.7`
 - `optim="paged_adamw_8bit"` and its kin: the optimizers of bitsandbytes have no MPS kernels, in no release
@@ -30,7 +31,7 @@ There is no automatic fix. `"sdpa"` and 16 bits give nearly the same numbers, at
 - torch 2.13, executed on the CPU build: `_get_capturable_supported_devices` in `torch/optim/optimizer.py`.
 - diffusers 0.42, `models/attention_processor.py` (xformers); transformers 4, `modeling_utils.py`, `training_args.py` and
   `quantizers/quantizer_bnb_8bit.py`.
-- huggingface/accelerate#3373 (fp16), bitsandbytes-foundation/bitsandbytes#1983 (MPS), miccunifi/ladi-vton#42 (a Mac).
+- huggingface/accelerate#3373 and #3718 (fp16), bitsandbytes-foundation/bitsandbytes#1983 (MPS), miccunifi/ladi-vton#42 (a Mac).
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """A value of an argument that needs CUDA. ``callee``: how the name of the called function ends."""
+    """A value of an argument that needs CUDA. ``callee``: how the name of a library's function ends; empty for any."""
 
     values: tuple[object, ...]
     needs: str
@@ -66,9 +67,9 @@ _ROWS = {
     "load_in_8bit": _BITS,
     "load_in_4bit": _BITS,
     "capturable": Row((True,), "is for CUDA graphs and raises on MPS", "leave it out"),
-    "fp16": Row((True,), "is refused on MPS before accelerate 1.4", "write torch.cuda.is_available()", "Arguments Config"),
+    "fp16": Row((True,), "needs torch 2.8 and a new accelerate on MPS", "write torch.cuda.is_available()", "Arguments Config"),
     "fp16_full_eval": Row((True,), "is refused on MPS by older releases", "write torch.cuda.is_available()", "Arguments Config"),
-    "mixed_precision": Row(("fp16",), "is refused on MPS before accelerate 1.4", 'write "no"', "Accelerator"),
+    "mixed_precision": Row(("fp16",), "needs torch 2.8 and a new accelerate on MPS", 'write "no"', "Accelerator"),
     "tf32": Row((True,), "needs an NVIDIA GPU", "write torch.cuda.is_available()", "Arguments Config"),
     "optim": Row(
         (*_8_BIT_OPTIMIZERS, "adamw_bnb_8bit", "adamw_apex_fused"), "has no kernels for MPS", 'write "adamw_torch"', "Arguments Config"
@@ -170,10 +171,11 @@ class CudaOnlyArgument(Rule):
         Example("""
             import torch
 
-            def export(network, fp16, optim):
-                print(network, fp16, optim, torch.__version__)
+            class ExportConfig:
+                def __init__(self, fp16, optim):
+                    print(fp16, optim, torch.__version__)
 
-            export("unet", fp16=True, optim="sgd")
+            ExportConfig(fp16=True, optim="paged_adamw_8bit")
             """),
     ]
 
@@ -185,9 +187,8 @@ def _fits(found: ast.keyword, row: Row, facts: Facts) -> bool:
     ):
         return False
     call = facts.parent(found)
-    function = call.func if isinstance(call, ast.Call) else None
-    name = getattr(function, "attr", getattr(function, "id", ""))
-    return not row.callee or name.endswith(tuple(row.callee.split()))
+    name = facts.name(call.func) if row.callee and isinstance(call, ast.Call) else ""
+    return not row.callee or name is not None and name.partition(".")[0] in _FAMILY and name.endswith(tuple(row.callee.split()))
 
 
 def _is_asked(found: ast.AST, facts: Facts) -> bool:

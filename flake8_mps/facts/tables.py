@@ -102,7 +102,7 @@ CUDA_PREDICATE = re.compile(r"^_?(?:is|has|have)_?(?:torch_)?(?:cuda|gpu|nccl)(?
                             re.IGNORECASE)
 MPS_PREDICATE = re.compile(r"^_?(?:is|has|have)_?(?:torch_)?mps(?:_available|_enabled)?$|^mps(?:_is)?_available$", re.IGNORECASE)
 # Decorators that keep a function off a machine without CUDA.
-CUDA_DECORATOR = re.compile(r"^(?:require|requires|need|needs|skip_?if_?no|only|skip_?unless).*(?:cuda|gpu|triton|nccl)|^(?:cuda|gpu)_only$|^largeTensorTest$",
+CUDA_DECORATOR = re.compile(r"^(?:require|requires|need|needs|skip_?if_?(?:no|lt)|only|skip_?unless).*(?:cuda|gpu|triton|nccl)|^(?:cuda|gpu)_only$|^largeTensorTest$",
                             re.IGNORECASE)
 PLATFORM_NAMES = frozenset({"sys.platform", "platform.system", "os.name", "platform.machine", "os.uname"})
 

@@ -27,7 +27,7 @@ class Literal(NamedTuple):
 
 _LIGHTNING = frozenset({"lightning", "pytorch_lightning", "lightning_fabric"})
 _TRAINER = re.compile(r"(?:lightning|pytorch_lightning|lightning_fabric)\.(?:\w+\.)*(?:Trainer|Fabric)$")
-_ANY = re.compile("")
+_ANY = re.compile("^(?!assert_)")  # mock.assert_called_with() loads nothing
 
 LITERALS: dict[str, Literal] = {
     "device_map": Literal(
@@ -36,19 +36,19 @@ LITERALS: dict[str, Literal] = {
     ),
     "accelerator": Literal(
         _LIGHTNING, _TRAINER, re.compile(r"['\"](?:cuda|nvidia)['\"]"), "raises without CUDA", 'write "auto" or "gpu"',
-        "Lightning since 1.7, accelerator_connector.py: `CUDAAccelerator` can not run on your system",
+        "Lightning, accelerator_connector.py: `CUDAAccelerator` can not run on your system",
     ),
     "strategy": Literal(
         _LIGHTNING, _TRAINER, re.compile(r"['\"](?:\w*ddp\w*|dp|deepspeed\w*)['\"]"), "is refused on MPS", 'write "auto"',
-        "Lightning-AI/pytorch-lightning#16153 (1.9) and #16455; accelerator_connector.py, is_parallel_strategy",
+        "Lightning-AI/pytorch-lightning#16153 and #16455; accelerator_connector.py, is_parallel_strategy",
     ),
     "gpus": Literal(
         _LIGHTNING, _TRAINER, re.compile(r"-?[1-9]\d*$|\[.+\]$|['\"]"), "needs CUDA", 'write accelerator="auto", devices=1',
-        "Lightning 1.7 to 1.9 take it for CUDA and say that the accelerator is not available; 2.0 has no such parameter",
+        "Lightning 1 takes it for CUDA and says that the accelerator is not available; 2.0 has no such parameter",
     ),
     "device": Literal(
         frozenset({"ultralytics"}), re.compile(r"(?:train|predict|val|track|export|benchmark|tune)$"),
-        re.compile(r"\d+$|\[[\d, ]+\]$|['\"]\d+(?:,\d+)*['\"]$"), "means CUDA to ultralytics", 'leave it out, or write "mps" on a Mac',
+        re.compile(r"\d+$|\[[\d, ]+\]$|['\"]\d+(?:,\d+)*['\"]$"), "means CUDA to ultralytics", 'choose 0, "mps" or "cpu" at run time',
         "ultralytics 8.4.190, utils/torch_utils.py, select_device: ValueError: Invalid CUDA 'device=0' requested",
     ),
 }
@@ -73,11 +73,12 @@ CHOOSES_CUDA = {
 _GUARD = "catch the ImportError"
 _ATTENTION = "use F.scaled_dot_product_attention"
 
-# Without a release for macOS, and what to write instead. Read from the files of each on PyPI, or from its setup.py.
+# Without a release for macOS, and what to write instead. Asked of pip for triton, flash-attn and cupy (2026);
+# the others are known to need CUDA, but not checked one by one.
 NOT_ON_MACS = dict.fromkeys((
     "triton", "cupy", "cupyx", "tensorrt", "torch_tensorrt", "tensorrt_llm", "transformer_engine", "transformer_engine_torch",
     "causal_conv1d", "mamba_ssm", "pycuda", "tinycudann", "nvdiffrast", "diff_gaussian_rasterization", "simple_knn",
     "MinkowskiEngine", "spconv", "cudf", "cuml", "cugraph", "rmm", "auto_gptq", "awq", "exllamav2", "nvidia.dali",
 ), _GUARD) | dict.fromkeys(("flash_attn", "flash_attn_interface", "flashinfer", "sageattention"), _ATTENTION)
-# Those that can be installed on a Mac, and fail there in use.
+# Those that can be installed on a Mac, and fail there in use; asked of pip for xformers alone.
 NO_USE_ON_MACS = {"xformers": _ATTENTION, "pynvml": _GUARD, "apex": "use PyTorch's own layers", "deepspeed.ops": _GUARD}
