@@ -28,8 +28,8 @@ generators `torch.mps.get_rng_state()` and `torch.mps.set_rng_state()`.
 Nothing has to be mended for a Mac to run the program. `torch.mps.empty_cache()` raises where MPS is not available.
 
 ## Sources
-- Each name was executed on torch 2.13 without CUDA; the wheel for Macs holds the same Python: `torch/cuda/memory.py` and
-  `torch/cuda/random.py`. `torch.manual_seed` in `torch/random.py` seeds MPS.
+- Each name was executed on torch 2.13 without CUDA. The wheel for Macs holds the same Python: `torch/cuda/memory.py`
+  and `torch/cuda/random.py`. `torch.manual_seed` in `torch/random.py` seeds MPS.
 - What an emptied cache is worth on a Mac: ultralytics/ultralytics#16078, invoke-ai/InvokeAI#4506.
 """
 
@@ -51,7 +51,7 @@ def _table(instead: str, module: str, names: str) -> dict[str, str]:
     return {f"torch.cuda.{prefix}{name}": instead for name in names.split() for prefix in ("", f"{module}.")}
 
 
-_SILENT = {
+SILENT = {
     **_table("torch.manual_seed() seeds MPS too", "random", "manual_seed manual_seed_all"),
     **_table("torch.seed() seeds MPS too", "random", "seed seed_all"),
     **_table("see torch.mps.get_rng_state()", "random", "get_rng_state_all"),
@@ -70,13 +70,13 @@ class CudaCallWithoutEffect(Rule):
     name = "cuda-call-without-effect"
     severity = Severity.INFO
     world = World.AS_WRITTEN
-    where = calls(*_SILENT)
+    where = calls(*SILENT)
     expect = Runs("what is asked of CUDA is not done for MPS", same_on_linux=True)
 
     def check(self, call: ast.Call, facts: Facts) -> Iterator[Finding]:
         name = facts.name(call.func) or ""
         if not facts.guarded(call) and not facts.optional(call):
-            message = f"{name.removeprefix('torch.')}() does nothing on a Mac; {_SILENT[name]}"
+            message = f"{name.removeprefix('torch.')}() does nothing on a Mac; {SILENT[name]}"
             yield self.finding(facts.source.token(call.func), message)
 
     bad = [

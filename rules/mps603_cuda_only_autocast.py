@@ -1,8 +1,8 @@
 """Mixed precision is asked for on CUDA alone.
 
 ## Why it breaks on MPS
-`torch.cuda.amp.autocast()` and `torch.autocast("cuda")` cast what CUDA computes. Without CUDA they switch themselves off
-and the program goes on in float32, slower and with twice the memory, after one warning that is easily lost in a log:
+`torch.cuda.amp.autocast()` and `torch.autocast("cuda")` cast what CUDA computes. Without CUDA they switch themselves
+off and the program goes on in float32, slower and with twice the memory, after one warning that is soon lost in a log:
 
     UserWarning: CUDA is not available or torch_xla is imported. Disabling autocast.
 
@@ -16,11 +16,11 @@ Name the type of the device that computes:
     with torch.autocast(device.type, dtype=torch.float16):
         loss = criterion(model(images), masks)
 
-A CUDA device of a person who wants none of this on a Mac can say so: `enabled=device.type == "cuda"` is not reported.
+Who wants it on CUDA alone can say so: `enabled=device.type == "cuda"` is not reported.
 
 ## Fix safety
-There is no automatic fix. On a CUDA machine nothing changes, if the dtype is named: CUDA's own default is float16, that of
-the CPU bfloat16. MPS takes float16 since torch 2.5 and bfloat16 since 2.6; before, it warns and computes in float32.
+There is no automatic fix. On a CUDA machine nothing changes, if the dtype is named: CUDA's own default is float16, that
+of the CPU bfloat16. MPS takes float16 since torch 2.5 and bfloat16 since 2.6; before, it warns and computes in float32.
 
 ## Sources
 - torch 2.13, `torch/amp/autocast_mode.py`, executed on the CPU build, whose Python files are those of the Mac's.
@@ -51,14 +51,14 @@ class CudaOnlyAutocast(Rule):
     severity = Severity.WARNING
     world = World.AS_WRITTEN
     where = calls(*_ENABLED)
-    expect = Warns(UserWarning, "CUDA is not available or torch_xla is imported. Disabling autocast.", same_on_linux=True)
+    expect = Warns(UserWarning, "CUDA is not available or torch_xla is imported. Disabling autocast.", True)
 
     def check(self, call: ast.Call, facts: Facts) -> Iterator[Finding]:
         name = facts.name(call.func) or ""
         if facts.guarded(call) or facts.off_without_cuda(call, "enabled", _ENABLED[name]):
             return
         if name == _CUDA and not facts.for_older_torch(call) or facts.names_cuda_alone(call, "device_type", 0):
-            message = "CUDA's autocast is off on a Mac, in silence; write torch.autocast(device.type, ...)"
+            message = "CUDA's autocast switches itself off on a Mac; write torch.autocast(device.type, ...)"
             yield self.finding(facts.source.token(call.func), message)
 
     bad = [

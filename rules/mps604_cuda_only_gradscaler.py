@@ -6,9 +6,9 @@ without CUDA, after one warning:
 
     UserWarning: torch.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling.
 
-`scale`, `unscale_`, `step` and `update` then hand everything through. Small float16 gradients become zero, and a step with
-an infinite one is taken all the same. It does no harm only where nothing is float16; and a checkpoint of this scaler is
-empty, so that it does not load where the scaler is on.
+`scale`, `unscale_`, `step` and `update` then hand everything through. Small float16 gradients become zero, and a step
+with an infinite one is taken all the same. It does no harm where nothing is float16; but a checkpoint of this scaler is
+empty, and does not load where the scaler is on.
 
 ## Use instead
 Name the type of the device that computes:
@@ -58,7 +58,7 @@ class CudaOnlyGradScaler(Rule):
         if facts.guarded(call) or facts.off_without_cuda(call, "enabled", _ENABLED[name]):
             return
         if name == _CUDA and not facts.for_older_torch(call) or _is_for_cuda(call, facts):
-            message = "CUDA's GradScaler is off on a Mac, in silence; write torch.amp.GradScaler(device.type)"
+            message = "CUDA's GradScaler switches itself off on a Mac; write torch.amp.GradScaler(device.type)"
             yield self.finding(facts.source.token(call.func), message)
 
     bad = [

@@ -41,13 +41,13 @@ from ..rule import Example, Rule, Runs, Severity, World, attributes, calls
 if TYPE_CHECKING:
     from ..facts import Facts
 
-_FLAGS = [f"torch.backends.{name}" for name in (
-    "cudnn.benchmark cudnn.benchmark_limit cudnn.deterministic cudnn.enabled cudnn.allow_tf32 cudnn.fastest "
+FLAGS = [f"torch.backends.{name}" for name in (
+    "cudnn.benchmark cudnn.benchmark_limit cudnn.deterministic cudnn.enabled cudnn.allow_tf32 "
     "cudnn.fp32_precision cudnn.conv.fp32_precision cudnn.rnn.fp32_precision cuda.matmul.allow_tf32 "
     "cuda.matmul.fp32_precision cuda.matmul.allow_fp16_reduced_precision_reduction "
     "cuda.matmul.allow_bf16_reduced_precision_reduction cuda.matmul.allow_fp16_accumulation"
 ).split()]
-_SWITCHES = [f"torch.backends.{name}" for name in (
+SWITCHES = [f"torch.backends.{name}" for name in (
     "cudnn.set_flags cudnn.flags cuda.enable_flash_sdp cuda.enable_mem_efficient_sdp cuda.enable_cudnn_sdp "
     "cuda.sdp_kernel"
 ).split()]
@@ -58,7 +58,7 @@ class CudnnFlag(Rule):
     name = "cudnn-flag"
     severity = Severity.INFO
     world = World.AS_WRITTEN
-    where = attributes(*_FLAGS) | calls(*_SWITCHES)
+    where = attributes(*FLAGS) | calls(*SWITCHES)
     expect = Runs("nothing is switched", same_on_linux=True)
 
     def check(self, found: ast.Attribute | ast.Call, facts: Facts) -> Iterator[Finding]:

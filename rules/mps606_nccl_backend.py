@@ -1,8 +1,8 @@
 """NCCL is asked for, which only a CUDA build of PyTorch has.
 
 ## Why it breaks on MPS
-`init_process_group("nccl")` and `new_group(backend="nccl")` stop on a Mac, whether they are started by `torchrun` or as a
-single process:
+`init_process_group("nccl")` and `new_group(backend="nccl")` stop on a Mac, whether they are started by `torchrun` or as
+a single process:
 
     RuntimeError: Distributed package doesn't have NCCL built in
 

@@ -1,8 +1,8 @@
 """A model is spread over several GPUs; a Mac has one.
 
 ## Why it breaks on MPS
-`DataParallel` with `device_ids` hands everything through where there is no CUDA: one GPU computes, and only the names of
-the parameters have changed, so that a checkpoint saved here does not load into the bare model:
+`DataParallel` with `device_ids` hands everything through where there is no CUDA: one GPU computes, and only the names
+of the parameters have changed, so that a checkpoint saved here does not load into the bare model:
 
     RuntimeError: Error(s) in loading state_dict for Linear:
         Missing key(s) in state_dict: "weight", "bias".
@@ -10,8 +10,9 @@ the parameters have changed, so that a checkpoint saved here does not load into 
 
 `DistributedDataParallel` with `device_ids` refuses a model on the CPU, where a Mac's is unless it was moved:
 
-    ValueError: DistributedDataParallel device_ids and output_device arguments only work with single-device/multiple-device
-    GPU modules or CPU modules, but got device_ids [0], output_device None, and module parameters {device(type='cpu')}.
+    ValueError: DistributedDataParallel device_ids and output_device arguments only work with
+    single-device/multiple-device GPU modules or CPU modules, but got device_ids [0], output_device None, and module
+    parameters {device(type='cpu')}.
 
 On MPS it fails as well, for no backend of `torch.distributed` sends tensors of MPS.
 

@@ -4,8 +4,8 @@
 Where the memory of MPS ends, a plain RuntimeError is raised. `torch.cuda.OutOfMemoryError`, the same class as
 `torch.OutOfMemoryError`, is a subclass of that, so the handler lets it pass and the program ends:
 
-    RuntimeError: MPS backend out of memory (MPS allocated: 17.90 GB, other allocations: 1.20 GB, max allowed: 18.13 GB).
-    Tried to allocate 512.00 MB on private pool. Use PYTORCH_MPS_HIGH_WATERMARK_RATIO=0.0 to disable upper limit ...
+    RuntimeError: MPS backend out of memory (MPS allocated: 17.90 GB, other allocations: 1.20 GB, max allowed:
+    18.13 GB). Tried to allocate 512.00 MB on private pool. Use PYTORCH_MPS_HIGH_WATERMARK_RATIO=0.0 to ...
 
 The smaller batch, or the cleared cache, that the handler was written for never comes.
 
@@ -17,12 +17,12 @@ Catch what both raise, and tell it by its text:
             raise
 
 ## Fix safety
-There is no automatic fix: a RuntimeError can be many things, and without the question in the handler it would hide them.
-On a CUDA machine nothing changes, for CUDA's error says "out of memory" too.
+There is no automatic fix: a RuntimeError can be many things, and a handler that does not ask would hide them. On a CUDA
+machine nothing changes, for CUDA's error says "out of memory" too.
 
 ## Sources
-- torch 2.13, executed: `torch.cuda.OutOfMemoryError is torch.OutOfMemoryError`, its base is RuntimeError. The message of
-  MPS comes from TORCH_CHECK in `aten/src/ATen/mps/MPSAllocator.mm`.
+- torch 2.13, executed: `torch.cuda.OutOfMemoryError is torch.OutOfMemoryError`, its base is RuntimeError. The message
+  of MPS comes from TORCH_CHECK in `aten/src/ATen/mps/MPSAllocator.mm`.
 - Seen on a Mac, with the type and the text: huggingface/accelerate#4226.
 """
 

@@ -14,6 +14,8 @@ from evidence import Case, NoEvidence, Zygote, cases, disagreement
 from flake8_mps.finding import World
 from flake8_mps.rule import Example, Raises, RunsOnCpu, checkpoint
 from flake8_mps.rules import mps601_cuda_only_call as cuda_only
+from flake8_mps.rules import mps602_cuda_call_without_effect as without_effect
+from flake8_mps.rules import mps605_cudnn_flag as cudnn_flag
 
 PROVABLE = [case for case in cases("bad") if case.expect.same_on_linux]
 PORTABLE = [case for case in cases("good") if case.rule.world is World.AS_WRITTEN]
@@ -155,3 +157,29 @@ def test_each_context_of_the_table_raises_when_it_is_entered(name: str, zygote: 
 def test_what_does_nothing_without_cuda_is_not_in_the_table(call: str, zygote: Zygote) -> None:
     assert not zygote.run(f"import torch\ntorch.cuda.{call}\n").raised
     assert call == "set_device(-1)" or f"torch.cuda.{call.partition('(')[0]}" not in cuda_only.CALLED
+
+
+# --- the tables of MPS602 and MPS605 ---------------------------------------------------------------------------------
+
+SILENT_ARGUMENTS = {"manual_seed": "0", "manual_seed_all": "0", "set_rng_state": "torch.get_rng_state()", "set_rng_state_all": "[]"}
+SWITCHED = {"set_flags": "_enabled=True", "flags": "enabled=False", "sdp_kernel": ""}
+
+
+@pytest.mark.parametrize("name", without_effect.SILENT)
+def test_each_call_without_effect_runs(name: str, zygote: Zygote) -> None:
+    arguments = SILENT_ARGUMENTS.get(name.rpartition(".")[2], "")
+    seen = zygote.run(f"import torch\n{name}({arguments})\n")
+    assert not seen.raised, str(seen)
+    assert name not in cuda_only.CALLED
+
+
+@pytest.mark.parametrize("name", cudnn_flag.FLAGS)
+def test_each_flag_exists_and_can_be_set(name: str, zygote: Zygote) -> None:
+    seen = zygote.run(f"import torch\nbefore = {name}\n{name} = before\n")
+    assert not seen.raised, str(seen)
+
+
+@pytest.mark.parametrize("name", cudnn_flag.SWITCHES)
+def test_each_switch_can_be_set(name: str, zygote: Zygote) -> None:
+    seen = zygote.run(f"import torch\n{name}({SWITCHED.get(name.rpartition('.')[2], 'False')})\n")
+    assert not seen.raised, str(seen)
