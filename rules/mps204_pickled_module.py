@@ -120,6 +120,13 @@ class PickledModule(Rule):
         Example("""
             import torch
 
+            torch.save(torch.nn.Linear(3, 1).state_dict(), "unet.pt")
+            loaded = torch.load("unet.pt", map_location="cpu")
+            state = loaded if isinstance(loaded, dict) else loaded.state_dict()
+            """),
+        Example("""
+            import torch
+
             model = torch.nn.Linear(3, 1)
             torch.save(torch.zeros(2, 3), "images.pt")
             images = torch.load("images.pt", map_location="cpu")
@@ -130,7 +137,7 @@ class PickledModule(Rule):
 
 def _becomes_a_model(call: ast.Call, facts: Facts) -> bool:
     """Whether what is loaded is used as a module, at once or by its name in the same scope."""
-    last: ast.AST = call
+    last, around = call, None
     for around in facts.ancestors(call):
         if isinstance(around, ast.Attribute) and around.attr in _OF_MODULES:
             return True
@@ -143,7 +150,7 @@ def _becomes_a_model(call: ast.Call, facts: Facts) -> bool:
 
 
 def _used_as_model(binding: ast.Assign, name: str, facts: Facts) -> bool:
-    """Whether the first thing done with a name after its binding, of those that tell, is done to a module."""
+    """Whether a name is used as a module after its binding, and nobody asks first what it is."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
     scope = next((node for node in facts.ancestors(binding) if isinstance(node, functions)), facts.source.tree)
     for node in sorted(filter(lambda node: hasattr(node, "lineno"), ast.walk(scope)), key=lambda node: node.lineno):
@@ -151,8 +158,11 @@ def _used_as_model(binding: ast.Assign, name: str, facts: Facts) -> bool:
             continue
         if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
             return False
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
-            return True
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.func.id in ("isinstance", "hasattr", "type") and name in map(ast.unparse, node.args):
+                return False
+            if node.func.id == name:
+                return True
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name:
             if node.attr in _OF_MODULES:
                 return True

@@ -94,16 +94,23 @@ class Facts:
 
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around a node, the innermost first, as far as its unit of the file goes."""
-        unit = self._unit(node)
+        parents: dict[ast.AST, ast.AST] = {}
+        index = self._unit(node)
+        while index >= 0 and self._hits.units[index].end >= node.lineno and node not in parents:  # type: ignore[attr-defined]
+            parents = self._parents_in(index)
+            index -= 1  # several statements can share a line
+        around: ast.AST | None = node
+        while (around := parents.get(around)) is not None:
+            yield around
+
+    def _parents_in(self, unit: int) -> dict[ast.AST, ast.AST]:
         if unit not in self._parents:
             self._parents[unit] = {
                 child: parent
                 for parent in ast.walk(self._hits.units[unit].node)
                 for child in ast.iter_child_nodes(parent)
             }
-        around: ast.AST | None = node
-        while (around := self._parents[unit].get(around)) is not None:
-            yield around
+        return self._parents[unit]
 
     # --- guards ------------------------------------------------------------------------------------------------------
 
