@@ -91,6 +91,14 @@ class PickledModule(Rule):
             weights = dict(load("unet.pt", map_location="cpu").float().named_parameters())
                            ^^^^ MPS204
             """),
+        Example("""
+            import torch
+
+            torch.save({"epoch": 3, "model": torch.nn.Linear(3, 1)}, "unet.pt")
+            checkpoint = torch.load("unet.pt", map_location="cpu")
+                         ^^^^^^^^^^ MPS204
+            model = checkpoint["model"].float().eval()
+            """),
     ]
     good = [
         Example("""
@@ -141,8 +149,9 @@ def _becomes_a_model(call: ast.Call, facts: Facts) -> bool:
     for around in facts.ancestors(call):
         if isinstance(around, ast.Attribute) and around.attr in _OF_MODULES:
             return True
-        if not isinstance(around, ast.Attribute) and not (isinstance(around, ast.Call) and around.func is last):
-            break  # torch.load(path).to(device).eval() goes on as a chain
+        is_link = isinstance(around, ast.Call) and around.func is last or isinstance(around, ast.Subscript) and around.value is last
+        if not isinstance(around, ast.Attribute) and not is_link:
+            break  # torch.load(path)["model"].float().eval() goes on as a chain
         last = around
     if not isinstance(around, ast.Assign) or around.value is not last or not isinstance(around.targets[0], ast.Name):
         return isinstance(around, ast.Call) and around.func is call
@@ -163,7 +172,13 @@ def _used_as_model(binding: ast.Assign, name: str, facts: Facts) -> bool:
                 return False
             if node.func.id == name:
                 return True
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name:
-            if node.attr in _OF_MODULES:
-                return True
+        if isinstance(node, ast.Attribute) and node.attr in _OF_MODULES and _root(node.value) == name:
+            return True
     return False
+
+
+def _root(node: ast.AST) -> str | None:
+    """``checkpoint`` of ``checkpoint["ema"].float()``."""
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else None

@@ -166,10 +166,13 @@ class Facts:
         return has(self._run.literal_guards.get(node, frozenset()), keyword)
 
     def cuda_named_in(self, node: ast.expr) -> list[ast.expr]:
-        """The parts of an expression that name CUDA, each once: literals, and ``.cuda`` of a lambda's call."""
+        """The parts of an expression that name CUDA, each once: literals, and ``.cuda`` of a lambda's call.
+
+        Not those that are reached only with CUDA: ``"cuda" if torch.cuda.is_available() else "cpu"``."""
         named: list[ast.expr] = []
         for part in ast.walk(node):
-            if part in self._run.literal_guards and part not in self._run.devices.excused:
+            guards = self._run.literal_guards.get(part)
+            if guards is not None and part not in self._run.devices.excused and not contradicts(guards, AS_WRITTEN):
                 named.append(part)  # type: ignore[arg-type]
             elif isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr == "cuda":
                 named.append(part.func)
