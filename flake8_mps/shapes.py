@@ -6,6 +6,7 @@ A shape never reports. It names the nodes that are worth deciding, and so the fu
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
@@ -118,6 +119,7 @@ class Word:
 
     def __init__(self, text: str, form: str, before: re.Pattern[str] | None = None) -> None:
         self.text = text
+        self.name = text.strip(".(") if form != text else ""  # a word of its own; "" for what may be a part of one
         self.form = re.compile(form).match if form != text else None
         self.before = before
 
@@ -135,7 +137,7 @@ class Word:
 
 
 _STATEMENT = re.compile(r"\s*[\w.]+(?:\[[^\]]*\])*")  # the beginning of one that does nothing else
-_NAMES = re.compile(r"[\w\s.,;()]*")  # no text, no comment
+_NAMES = re.compile(r"(?:.*;)?[\w\s.,()]*")  # no text, no comment
 
 
 class Hits:
@@ -190,19 +192,26 @@ class Search:
         self._last = frozenset(self._called | self._referred | {"cuda"})
         owners = {name.rpartition(".")[0] for name in (*where.calls, *follow.calls) if "." in name}
         self._owners = frozenset(owners)
+        lasts = sorted({owner.rpartition(".")[2] for owner in owners})
+        self._renamed = re.compile(f" as (?:{'|'.join(map(_RENAMED.format, lasts, lasts))})")
 
     def passes(self, text: str) -> bool:
         """The word gate: False when no rule can have anything to say of a text."""
-        return any(word.find(text) >= 0 for word in (*self._searched, *self._followed))
+        names = _names(text)
+        words = (word for word in (*self._searched, *self._followed) if not word.name or word.name in names)
+        return any(word.find(text) >= 0 for word in words) or self._renamed.search(text) is not None
 
     def hits(self, source: Source) -> Hits:
         """The units that hold a word, or one of this file's names for a canonical name."""
         hits = Hits(source)
         hits.aliases = _aliases(source, self._last, self._owners)
+        names = _names(source.text)
         for word in (*self._searched, *(Word(alias, rf"(?<!\w){alias}\b") for alias in sorted(hits.aliases))):
-            hits.mark(hits.searched, word)
+            if not word.name or word.name in names:
+                hits.mark(hits.searched, word)
         for word in self._followed:
-            hits.mark(hits.followed, word)
+            if not word.name or word.name in names:
+                hits.mark(hits.followed, word)
         return hits
 
     def candidates(self, source: Source, hits: Hits) -> list[ast.AST]:
@@ -285,7 +294,7 @@ def _words(where: Where) -> Iterator[Word]:
         yield Word(name, rf"(?<![\w.]){name}\b", before=_NAMES)
 
 
-_LITERAL = r"[^(),]*?(?:[\"']|(?<![\w.])\d)"
+_LITERAL = r"(?:[^(),]|\(\))*?(?:[\"']|(?<![\w.])\d)"
 
 
 def _owners(names: Iterable[str]) -> dict[str, str]:
@@ -300,7 +309,17 @@ def _owners(names: Iterable[str]) -> dict[str, str]:
 
 
 _OF = r"(?<=\b{}[.])"
+_RENAMED = r"(?<=\b{} as )(?!{}\b)"
 _BARE = r"(?<![\w.])|(?<=[^\w\]][.])"  # behind a bracket or at the begin of a line: whose it is, facts will see
+
+
+_NAME = re.compile(r"[A-Za-z_]\w+")
+
+
+@functools.lru_cache(maxsize=1)
+def _names(text: str) -> frozenset[str]:
+    """The names of a text, found once for all words: most words are in no text."""
+    return frozenset(_NAME.findall(text))
 
 
 def _tail(words: Iterable[str]) -> str:

@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING
 
 from ..facts.third_party import CHOOSES_CUDA, LITERALS, POSITIONS, Literal
 from ..finding import Finding, Severity
-from ..rule import Example, Raises, Rule, Runs, World, calls, keywords
+from ..rule import Example, Raises, Rule, Runs, World, calls, keywords, literals
 
 if TYPE_CHECKING:
     from ..facts import Facts
@@ -57,7 +57,7 @@ class ThirdPartyCudaDevice(Rule):
     name = "third-party-cuda-device"
     severity = Severity.ERROR
     world = World.AS_WRITTEN
-    where = keywords(*LITERALS) | calls(*POSITIONS, *CHOOSES_CUDA)
+    where = literals(keywords(*LITERALS)) | calls(*POSITIONS, *CHOOSES_CUDA)
     expect = Raises(AssertionError, "Torch not compiled with CUDA enabled")
 
     def check(self, found: ast.keyword | ast.Call, facts: Facts) -> Iterator[Finding]:

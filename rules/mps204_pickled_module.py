@@ -91,6 +91,14 @@ class PickledModule(Rule):
             weights = dict(load("unet.pt", map_location="cpu").float().named_parameters())
                            ^^^^ MPS204
             """),
+        Example("""
+            import torch
+
+            torch.save({"epoch": 3, "model": torch.nn.Linear(3, 1)}, "unet.pt")
+            checkpoint = torch.load("unet.pt", map_location="cpu")
+                         ^^^^^^^^^^ MPS204
+            model = checkpoint["model"].float().eval()
+            """),
     ]
     good = [
         Example("""
@@ -120,6 +128,13 @@ class PickledModule(Rule):
         Example("""
             import torch
 
+            torch.save(torch.nn.Linear(3, 1).state_dict(), "unet.pt")
+            loaded = torch.load("unet.pt", map_location="cpu")
+            state = loaded if isinstance(loaded, dict) else loaded.state_dict()
+            """),
+        Example("""
+            import torch
+
             model = torch.nn.Linear(3, 1)
             torch.save(torch.zeros(2, 3), "images.pt")
             images = torch.load("images.pt", map_location="cpu")
@@ -130,12 +145,13 @@ class PickledModule(Rule):
 
 def _becomes_a_model(call: ast.Call, facts: Facts) -> bool:
     """Whether what is loaded is used as a module, at once or by its name in the same scope."""
-    last: ast.AST = call
+    last, around = call, None
     for around in facts.around(call):
         if isinstance(around, ast.Attribute) and around.attr in _OF_MODULES:
             return True
-        if not isinstance(around, ast.Attribute) and not (isinstance(around, ast.Call) and around.func is last):
-            break  # torch.load(path).to(device).eval() goes on as a chain
+        is_link = isinstance(around, ast.Call) and around.func is last or isinstance(around, ast.Subscript) and around.value is last
+        if not isinstance(around, ast.Attribute) and not is_link:
+            break  # torch.load(path)["model"].float().eval() goes on as a chain
         last = around
     if not isinstance(around, ast.Assign) or around.value is not last or not isinstance(around.targets[0], ast.Name):
         return isinstance(around, ast.Call) and around.func is call
@@ -143,7 +159,7 @@ def _becomes_a_model(call: ast.Call, facts: Facts) -> bool:
 
 
 def _used_as_model(binding: ast.Assign, name: str, facts: Facts) -> bool:
-    """Whether the first thing done with a name after its binding, of those that tell, is done to a module."""
+    """Whether a name is used as a module after its binding, and nobody asks first what it is."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
     scope = next((node for node in facts.around(binding) if isinstance(node, functions)), facts.source.tree)
     for node in sorted(filter(lambda node: hasattr(node, "lineno"), ast.walk(scope)), key=lambda node: node.lineno):
@@ -151,9 +167,18 @@ def _used_as_model(binding: ast.Assign, name: str, facts: Facts) -> bool:
             continue
         if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
             return False
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
-            return True
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name:
-            if node.attr in _OF_MODULES:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.func.id in ("isinstance", "hasattr", "type") and name in map(ast.unparse, node.args):
+                return False
+            if node.func.id == name:
                 return True
+        if isinstance(node, ast.Attribute) and node.attr in _OF_MODULES and _root(node.value) == name:
+            return True
     return False
+
+
+def _root(node: ast.AST) -> str | None:
+    """``checkpoint`` of ``checkpoint["ema"].float()``."""
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else None

@@ -131,6 +131,7 @@ class GeneratorDevice(Rule):
             from torch.utils.data import DataLoader, TensorDataset
 
             loader = DataLoader(TensorDataset(torch.zeros(4, 2)), shuffle=True, generator=torch.Generator())
+            generator = torch.Generator("cuda" if torch.cuda.is_available() else "cpu")
             if torch.cuda.is_available():
                 generator = torch.Generator("cuda")
             """),

@@ -51,7 +51,7 @@ class NonBlocking(Rule):
     def check(self, keyword: ast.keyword, facts: Facts) -> Iterator[Finding]:
         if facts.literal(keyword.value) is not True or facts.out_of_reach_once_ported(keyword):
             return
-        if _is_copy(facts.parent(keyword), facts):
+        if _is_copy(facts.parent(keyword), facts) and not any(_is_cuda_stream(node, facts) for node in facts.around(keyword)):
             message = 'non_blocking=True can give wrong values on MPS; non_blocking=device.type == "cuda"'
             yield self.finding(facts.source.token(keyword), message)
 
@@ -111,6 +111,13 @@ class NonBlocking(Rule):
         Example("""
             import torch
 
+            def prefetch(batch, device, stream):
+                with torch.cuda.stream(stream):
+                    return batch.to(device, non_blocking=True)
+            """),
+        Example("""
+            import torch
+
             def move(tensor, device, non_blocking=False):
                 return tensor.to(device, non_blocking=non_blocking)
 
@@ -128,3 +135,9 @@ def _is_copy(call: ast.AST | None, facts: Facts) -> bool:
         return True
     target = facts.argument(call, "device", position=0)
     return call.func.attr == "to" and target is not None and facts.name(target) not in DTYPES
+
+
+def _is_cuda_stream(node: ast.AST, facts: Facts) -> bool:
+    """``with torch.cuda.stream(stream):``, where only CUDA comes."""
+    made = [item.context_expr for item in node.items] if isinstance(node, ast.With) else []
+    return any(isinstance(each, ast.Call) and facts.name(each.func) == "torch.cuda.stream" for each in made)

@@ -6,8 +6,9 @@ memory, and PyTorch pins nothing for it.
 
 - `DataLoader(pin_memory=True)` goes on without it. Since torch 2.7 each iterator says so: `UserWarning: 'pin_memory'
   argument is set as true but not supported on MPS now, device pinned memory won't be used.` Older releases are silent.
-- `x.pin_memory()` and `torch.empty(..., pin_memory=True)` have no such way out. They fail or mix up devices:
-  `RuntimeError: Attempted to set the storage of a tensor on device "cpu" to a storage on different device "mps:0".`
+- `x.pin_memory()` and `torch.empty(..., pin_memory=True)` fail or mix up devices: `RuntimeError: Attempted to set the
+  storage of a tensor on device "cpu" to a storage on different device "mps:0".` Under a switch or in a method that is
+  called so, pinning is the user's own choice and not reported.
 
 ## Use instead
 Pin only for CUDA:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 _LOADER = "torch.utils.data.DataLoader"
 _LOADS = re.compile(r"(?:loader|datamodule|dict)$", re.IGNORECASE)
+_WANTED = re.compile(r"(?:^|[._ ])(?:pin|use_pin|stream)", re.IGNORECASE)
 _LOADER_MESSAGE = 'MPS cannot pin memory, the loader only warns; pin_memory=device.type == "cuda"'
 _TENSOR_MESSAGE = 'MPS cannot pin memory, this fails or mixes up devices; pin only if device.type == "cuda"'
 _PINNED = Raises(RuntimeError, 'Attempted to set the storage of a tensor on device "cpu" to a storage on different device')
@@ -58,7 +60,7 @@ class PinMemory(Rule):
     expect = Warns(UserWarning, "'pin_memory' argument is set as true but not supported on MPS now")
 
     def check(self, node: ast.keyword | ast.Call, facts: Facts) -> Iterator[Finding]:
-        if facts.guarded(node):
+        if facts.guarded(node) or facts.out_of_reach_once_ported(node):
             return
         if isinstance(node, ast.keyword):
             call = facts.parent(node)
@@ -66,7 +68,7 @@ class PinMemory(Rule):
                 yield self.finding(facts.source.token(node), message)
         elif facts.name(node.func) == _LOADER:
             yield from (self.finding(facts.source.token(key), _LOADER_MESSAGE) for key in _unpacked(node, facts))
-        elif not node.args and not node.keywords and isinstance(node.func, ast.Attribute):
+        elif not (node.args or node.keywords or _on_demand(node, facts)) and isinstance(node.func, ast.Attribute):
             yield self.finding(facts.source.attribute(node.func), _TENSOR_MESSAGE)
 
     bad = [
@@ -80,20 +82,13 @@ class PinMemory(Rule):
             """),
         Example("""
             import torch
-
-            data = torch.utils.data.TensorDataset(torch.zeros(4, 2))
-            options = dict(batch_size=2, pin_memory=True)
-                                         ^^^^^^^^^^ MPS701
-            batches = list(torch.utils.data.DataLoader(data, **options))
-            """),
-        Example("""
-            import torch
             from torch.utils import data
 
             options = {"batch_size": 2, "pin_memory": True}
                                         ^^^^^^^^^^^^ MPS701
-            loader = data.DataLoader(data.TensorDataset(torch.zeros(4, 2)), shuffle=False, **options)
-            batches = list(loader)
+            others = dict(options, pin_memory=True)
+                                   ^^^^^^^^^^ MPS701
+            batches = list(data.DataLoader(data.TensorDataset(torch.zeros(4, 2)), shuffle=False, **options))
             """),
         Example("""
             import torch
@@ -127,28 +122,35 @@ class PinMemory(Rule):
 
             device = torch.accelerator.current_accelerator() or torch.device("cpu")
             loader = DataLoader(TensorDataset(torch.zeros(4, 2)), pin_memory=device.type == "cuda")
-            batches = [batch.to(device) for (batch,) in loader]
             """),
         Example("""
             import torch
             from torch.utils.data import DataLoader, TensorDataset
 
-            use_cuda = torch.cuda.is_available()
-            options = {"num_workers": 1, "pin_memory": True} if use_cuda else {}
-            loader = DataLoader(TensorDataset(torch.zeros(4, 2)), pin_memory_device="", **options)
+            options = {"num_workers": 1, "pin_memory": True} if torch.cuda.is_available() else {}
+            loader = DataLoader(TensorDataset(torch.zeros(4, 2)), **options)
             """),
         Example("""
             import torch
             from torch.utils.data import DataLoader, TensorDataset
 
-            batch = torch.zeros(4, 2)
-            options = {}
+            batch, options = torch.zeros(4, 2), {}
             if torch.cuda.is_available():
                 options = {"pin_memory": True}
                 batch = batch.pin_memory()
                 loader = DataLoader(TensorDataset(batch), pin_memory=True)
-            loader = DataLoader(TensorDataset(batch), pin_memory=False)
             loader = DataLoader(TensorDataset(batch), **options)
+            """),
+        Example("""
+            import torch
+
+            class Batch:
+                def __init__(self, images):
+                    self.images = images
+
+                def pin_memory(self):  # called by a loader that pins
+                    self.images = self.images.pin_memory()
+                    return self
             """),
         Example("""
             import torch
@@ -159,6 +161,16 @@ class PinMemory(Rule):
             loader = DataLoader(TensorDataset(torch.zeros(4, 2)), **options)
             """),
     ]
+
+
+def _on_demand(call: ast.Call, facts: Facts) -> bool:
+    """Whether a tensor is pinned because somebody wants it so, or for a stream of CUDA: ``if pin_memory:``."""
+    for node in facts.around(call):
+        if isinstance(node, (ast.If, ast.IfExp)) and _WANTED.search(ast.unparse(node.test)):
+            return True
+        if isinstance(node, ast.FunctionDef) and _WANTED.search(node.name):
+            return True
+    return False
 
 
 def _asked(call: ast.Call, facts: Facts) -> str | None:

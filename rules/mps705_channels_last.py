@@ -24,6 +24,7 @@ There is no automatic fix. The layout changes speed and no value, so a guard cha
 
 ## Sources
 - pytorch/pytorch#175190 (abort in the backward pass of pooling, open in February 2026) and #188371 (BatchNorm).
+- ultralytics keeps the layout for CUDA and calls it "numerically wrong on MPS" (`ultralytics/engine/trainer.py`).
 - Not proved by running: it needs a Mac.
 """
 
@@ -52,7 +53,9 @@ class ChannelsLast(Rule):
 
     def check(self, keyword: ast.keyword, facts: Facts) -> Iterator[Finding]:
         call = facts.parent(keyword)
-        if not _is_move(call) or not _is_channels_last(keyword.value, facts) or facts.guarded(keyword):
+        if not _is_move(call) or not _is_channels_last(keyword.value, facts):
+            return
+        if facts.guarded(keyword) or facts.out_of_reach_once_ported(keyword):
             return
         if not any(_asks_for_layout(node) for node in facts.around(keyword)):
             message = 'channels_last can abort the backward pass on MPS; keep it for device.type == "cuda"'
@@ -111,6 +114,18 @@ class ChannelsLast(Rule):
             model = torch.nn.Conv2d(1, 4, 3).to(memory_format=layout)
             if torch.cuda.is_available():
                 images = torch.zeros(1, 1, 8, 8).to(memory_format=torch.channels_last)
+            """),
+        Example("""
+            import torch
+
+            def forward(model, x):
+                if x.device.type == "cpu" and x.dtype == torch.float32:
+                    x = x.to(memory_format=torch.channels_last)
+                elif x.device.type in ("cpu", "cuda"):
+                    x = x.to(memory_format=torch.channels_last)
+                return model(x)
+
+            forward(torch.nn.Conv2d(1, 4, 3), torch.zeros(1, 1, 8, 8))
             """),
         Example("""
             import argparse

@@ -144,17 +144,26 @@ class Facts:
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """The node around a node, in the same unit of the file."""
-        return self._parents(self._unit(node)).get(node)
+        return self._parents(node).get(node)
 
     def around(self, node: ast.AST) -> list[ast.AST]:
         """The nodes around a node in its unit, from the inside out."""
-        parents = self._parents(self._unit(node))
+        parents = self._parents(node)
         found: list[ast.AST] = []
         while (node := parents.get(node)) is not None:  # type: ignore[assignment]
             found.append(node)
         return found
 
-    def _parents(self, unit: int) -> dict[ast.AST, ast.AST]:
+    def _parents(self, node: ast.AST) -> dict[ast.AST, ast.AST]:
+        """The parents in the unit of a node, one of several where statements share a line."""
+        unit = self._unit(node)
+        parents = self._parents_in(unit)
+        while node not in parents and unit > 0 and self._hits.units[unit - 1].end >= self._hits.units[unit].start:
+            unit -= 1
+            parents = self._parents_in(unit)
+        return parents
+
+    def _parents_in(self, unit: int) -> dict[ast.AST, ast.AST]:
         if unit not in self._parents_of:
             self._parents_of[unit] = {
                 child: parent
@@ -243,10 +252,13 @@ class Facts:
         return has(self._run.literal_guards.get(node, frozenset()), keyword)
 
     def cuda_named_in(self, node: ast.expr) -> list[ast.expr]:
-        """The parts of an expression that name CUDA, each once: literals, and ``.cuda`` of a lambda's call."""
+        """The parts of an expression that name CUDA, each once: literals, and ``.cuda`` of a lambda's call.
+
+        Not those that are reached only with CUDA: ``"cuda" if torch.cuda.is_available() else "cpu"``."""
         named: list[ast.expr] = []
         for part in ast.walk(node):
-            if part in self._run.literal_guards and part not in self._run.devices.excused:
+            guards = self._run.literal_guards.get(part)
+            if guards is not None and part not in self._run.devices.excused and not contradicts(guards, AS_WRITTEN):
                 named.append(part)  # type: ignore[arg-type]
             elif isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr == "cuda":
                 named.append(part.func)
