@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from ..config import Config
 from ..shapes import Hits
 from ..source import Source
+from .arithmetic import MAYBE_MPS, as_tensor
 from .conditions import asks
 from .events import Event
 from .guards import AS_WRITTEN, ONCE_PORTED, Guards, contradicts, has
 from .interpreter import Interpreter
-from .values import UNKNOWN, Name, Value
+from .values import UNKNOWN, Name, Tensor, Value
 
 __all__ = ["Event", "Facts"]
 
@@ -111,6 +112,15 @@ class Facts:
     def out_of_reach_once_ported(event: Event) -> bool:
         """True for an event that MPS never meets: under ``x.is_cuda``, ``device.type != "mps"`` and the like."""
         return contradicts(event.guards, ONCE_PORTED) or has(event.guards, "caught TypeError")
+
+    def never_once_ported(self, node: ast.AST) -> bool:
+        """The same for a call that a rule found by its shape."""
+        return not self.reached(node) or contradicts(self.guards(node), ONCE_PORTED)
+
+    def may_be_on_mps(self, node: ast.expr) -> bool:
+        """True for a tensor, or a batch of them, that was put on a device which may be MPS."""
+        value = as_tensor(self.value(node))
+        return isinstance(value, Tensor) and value.at in MAYBE_MPS
 
     # --- parts of calls ----------------------------------------------------------------------------------------------
 
