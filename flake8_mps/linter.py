@@ -99,7 +99,7 @@ def _interpreted(source: Source, config: Config, statistics: Statistics) -> set[
 @functools.cache
 def search() -> Search:
     """The one search for all that any rule wants to see; conflicts bring the shapes that can begin them."""
-    from .facts.events import TRIGGERS
+    from .facts.events import FORWARD, MAKES, TRIGGERS
     from .facts.tables import SAME_AS
     from .rule import load_rules
     from .shapes import Search, Where
@@ -109,7 +109,7 @@ def search() -> Search:
         where |= rule.where
         for kind in rule.where.conflicts:
             follow |= TRIGGERS[kind]
-    return Search(where, follow, SAME_AS)
+    return Search(where, follow, SAME_AS, in_classes=(FORWARD, MAKES))
 
 
 def _findings(source: Source, config: Config, statistics: Statistics) -> Iterator[Finding]:

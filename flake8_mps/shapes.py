@@ -6,7 +6,6 @@ A shape never reports. It names the nodes that are worth deciding, and so the fu
 from __future__ import annotations
 
 import ast
-import functools
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +14,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from .source import Source
+from .words import Word, present, words_of
 
 # --- where to look ---------------------------------------------------------------------------------------------------
 
@@ -25,7 +25,8 @@ class Where:
 
     ``calls``, ``attributes`` and ``imports`` hold canonical dotted names, resolved by facts through every alias;
     ``methods``, ``keywords`` and ``statements`` (methods called for nothing else) hold bare names; ``conflicts`` holds
-    kinds of events of ``facts/events.py``; ``literals`` holds pairs of one of the first kinds and a name.
+    kinds of events of ``facts/events.py``; ``literals`` holds pairs of one of the first kinds and a name,
+    ``lists`` names whose attributes are given a list.
     """
 
     calls: frozenset[str] = frozenset()
@@ -36,6 +37,7 @@ class Where:
     conflicts: frozenset[str] = frozenset()
     statements: frozenset[str] = frozenset()
     literals: frozenset[tuple[str, str]] = frozenset()
+    lists: frozenset[str] = frozenset()
 
     def __or__(self, other: Where) -> Where:
         return Where(**{f.name: getattr(self, f.name) | getattr(other, f.name) for f in fields(self)})
@@ -64,6 +66,11 @@ def keywords(*names: str) -> Where:
 def statements(*names: str) -> Where:
     """Statements that call a method of this name and keep nothing: ``statements("float")``."""
     return Where(statements=frozenset(names))
+
+
+def lists(*names: str) -> Where:
+    """Lists, tuples and dicts written down as an attribute of this name: ``lists("self")``."""
+    return Where(lists=frozenset(names))
 
 
 def literals(where: Where) -> Where:
@@ -113,33 +120,6 @@ def units_of(body: Iterable[ast.stmt]) -> list[Unit]:
     return units
 
 
-class Word:
-    """A word of some rule: a text that is quick to find, the form it has to have there, and what may stand before it
-    on its line."""
-
-    def __init__(self, text: str, form: str, before: re.Pattern[str] | None = None) -> None:
-        self.text = text
-        self.name = text.strip(".(") if form != text else ""  # a word of its own; "" for what may be a part of one
-        self.form = re.compile(form).match if form != text else None
-        self.before = before
-
-    def find(self, text: str, start: int = 0) -> int:
-        """Where the word is, from ``start`` on; -1 where it is not."""
-        position = text.find(self.text, start)
-        while position >= 0 and not self._fits(text, position):
-            position = text.find(self.text, position + 1)
-        return position
-
-    def _fits(self, text: str, position: int) -> bool:
-        if self.form is not None and not self.form(text, position):
-            return False
-        return self.before is None or bool(self.before.fullmatch(text, text.rfind("\n", 0, position) + 1, position))
-
-
-_STATEMENT = re.compile(r"\s*[\w.]+(?:\[[^\]]*\])*")  # the beginning of one that does nothing else
-_NAMES = re.compile(r"(?:.*;)?[\w\s.,()]*")  # no text, no comment
-
-
 class Hits:
     """The units of a file that are worth a look: ``searched`` for shapes, ``followed`` by facts."""
 
@@ -155,6 +135,23 @@ class Hits:
     def unit_at(self, line: int) -> int:
         """The index of the unit that holds a line; -1 above the first."""
         return bisect_right(self._starts, line) - 1
+
+    def class_of(self, unit: int) -> int:
+        """The index of the innermost class around a unit, or that it heads; -1 outside of classes."""
+        line = self.units[unit].start
+        while unit >= 0:
+            node = self.units[unit].node
+            if isinstance(node, ast.ClassDef) and (node.end_lineno or 0) >= line:
+                return unit
+            unit -= 1
+        return -1
+
+    def marked(self, words: Iterable[Word]) -> set[int]:
+        """The units that hold one of the words."""
+        units: set[int] = set()
+        for word in words:
+            self.mark(units, word)
+        return units
 
     def mark(self, units: set[int], word: Word) -> None:
         """Adds the units that hold a word, and those that share a line with it, going on behind each."""
@@ -177,12 +174,14 @@ class Hits:
 class Search:
     """What all rules want to see, as words and as one ast-grep rule."""
 
-    def __init__(self, where: Where, follow: Where, same_as: Mapping[str, str]) -> None:
+    def __init__(self, where: Where, follow: Where, same_as: Mapping[str, str], in_classes: tuple[Where, Where]) -> None:
         """``where``: the shapes that rules decide. ``follow``: the shapes by which conflicts begin; their words say
-        which code to follow, and facts do the rest. ``same_as`` gives the canonical name for other spellings of it."""
+        which code to follow, and facts do the rest. ``same_as`` gives the canonical name for other spellings of it.
+        ``in_classes``: what to follow in a class that holds one of other shapes as well."""
         where |= calls(*(other for other, name in same_as.items() if name in where.calls))
-        self._searched = tuple(_words(where))
-        self._followed = tuple(_words(follow))
+        self._searched = tuple(words_of(where))
+        self._followed = tuple(words_of(follow))
+        self._in_classes, self._beside = (tuple(words_of(of_classes)) for of_classes in in_classes)
         written = {kind: {name for of, name in where.literals if of == kind} for kind in ("calls", "methods", "keywords")}
         self._called = {name.rpartition(".")[2] for name in where.calls | written["calls"]}
         self._called |= where.methods | written["methods"]
@@ -190,6 +189,7 @@ class Search:
         self._keywords = where.keywords | written["keywords"]
         self._imports = where.imports
         self._last = frozenset(self._called | self._referred | {"cuda"})
+        self._calls = "|".join(sorted({name.rpartition(".")[2] for name in (*where.calls, *follow.calls)}))
         owners = {name.rpartition(".")[0] for name in (*where.calls, *follow.calls) if "." in name}
         self._owners = frozenset(owners)
         lasts = sorted({owner.rpartition(".")[2] for owner in owners})
@@ -197,21 +197,20 @@ class Search:
 
     def passes(self, text: str) -> bool:
         """The word gate: False when no rule can have anything to say of a text."""
-        names = _names(text)
-        words = (word for word in (*self._searched, *self._followed) if not word.name or word.name in names)
+        words = present(text, (*self._searched, *self._followed, *self._in_classes))
         return any(word.find(text) >= 0 for word in words) or self._renamed.search(text) is not None
 
     def hits(self, source: Source) -> Hits:
         """The units that hold a word, or one of this file's names for a canonical name."""
         hits = Hits(source)
-        hits.aliases = _aliases(source, self._last, self._owners)
-        names = _names(source.text)
-        for word in (*self._searched, *(Word(alias, rf"(?<!\w){alias}\b") for alias in sorted(hits.aliases))):
-            if not word.name or word.name in names:
-                hits.mark(hits.searched, word)
-        for word in self._followed:
-            if not word.name or word.name in names:
-                hits.mark(hits.followed, word)
+        hits.aliases, owners = _aliases(source, self._last, self._owners)
+        renamed = [Word(alias, rf"(?<!\w){alias}\b") for alias in sorted(hits.aliases)]
+        renamed += (Word(owner, rf"(?<!\w){owner}[\s)]*\.\s*(?:{self._calls})\b") for owner in sorted(owners))
+        hits.searched = hits.marked((*present(source.text, self._searched), *renamed))
+        hits.followed = hits.marked(present(source.text, self._followed))
+        if in_classes := hits.marked(present(source.text, self._in_classes)):
+            beside = {hits.class_of(index) for index in hits.marked(present(source.text, self._beside))}
+            hits.followed |= {index for index in in_classes if hits.class_of(index) in beside}
         return hits
 
     def candidates(self, source: Source, hits: Hits) -> list[ast.AST]:
@@ -267,61 +266,6 @@ _NODES = {
 }
 
 
-def _words(where: Where) -> Iterator[Word]:
-    """One word for each name, but one for all of CUDA's."""
-    names = [name for name in sorted(where.calls | where.attributes) if "cuda" in name.split(".")]
-    if "cuda" in where.methods:
-        yield Word("cuda", "cuda")
-    elif names:
-        yield Word("cuda", r"cuda[\s)]*[.\\]")
-    for name, owners in _owners(where.calls).items():
-        yield Word(name, rf"(?m)(?:{owners}){name}(?:[\s)]*\(|\s+as\b|\)*[ \t]*(?:#|$))")  # called, or given another name
-    for name, owners in _owners(name for kind, name in where.literals if kind == "calls").items():
-        yield Word(name, rf"(?m)(?:{owners}){name}(?:[\s)]*\({_LITERAL}|\s+as\b|\)*[ \t]*(?:#|$))")
-    attributes = {name.rpartition(".")[2] for name in where.attributes if "cuda" not in name.split(".")}
-    for name in sorted(attributes | where.methods - {"cuda"}):
-        yield Word(f".{name}", rf"\.{name}\b")
-    for kind, name in sorted(where.literals):
-        if kind == "methods":
-            yield Word(f".{name}", rf"\.{name}[\s)]*\({_LITERAL}")
-        elif kind == "keywords":
-            yield Word(name, rf"{name}\s*=(?!=){_LITERAL}")
-    for name in sorted(where.keywords):
-        yield Word(name, rf"{name}\s*=(?!=)(?!\s*None\b)")
-    for name in sorted(where.statements):
-        yield Word(f".{name}(", rf"\.{name}\(\)[ \t]*(?:#|\n|$)", before=_STATEMENT)
-    for name in sorted(where.imports):
-        yield Word(name, rf"(?<![\w.]){name}\b", before=_NAMES)
-
-
-_LITERAL = r"(?:[^(),]|\(\))*?(?:[\"']|(?<![\w.])\d)"
-
-
-def _owners(names: Iterable[str]) -> dict[str, str]:
-    """The last parts of canonical names of others than CUDA, each with a pattern for what stands before it: nothing,
-    something with a bracket, or what the canonical name has there."""
-    owners: dict[str, set[str]] = {}
-    for name in sorted(names):
-        *parts, last = name.split(".")
-        if "cuda" not in (*parts, last):
-            owners.setdefault(last, set()).update(parts[-1:])
-    return {last: "|".join((_BARE, *(_OF.format(owner) for owner in sorted(found)))) for last, found in owners.items()}
-
-
-_OF = r"(?<=\b{}[.])"
-_RENAMED = r"(?<=\b{} as )(?!{}\b)"
-_BARE = r"(?<![\w.])|(?<=[^\w\]][.])"  # behind a bracket or at the begin of a line: whose it is, facts will see
-
-
-_NAME = re.compile(r"[A-Za-z_]\w+")
-
-
-@functools.lru_cache(maxsize=1)
-def _names(text: str) -> frozenset[str]:
-    """The names of a text, found once for all words: most words are in no text."""
-    return frozenset(_NAME.findall(text))
-
-
 def _tail(words: Iterable[str]) -> str:
     return rf"(?:^|[^A-Za-z0-9_])(?:{'|'.join(words)})[ \t\r\n)]*$"
 
@@ -367,21 +311,23 @@ def _locate(nodes: list[Any], wanted: dict[tuple, ast.AST | None]) -> None:
 
 # --- aliases ---------------------------------------------------------------------------------------------------------
 
+_RENAMED = r"(?<=\b{} as )(?!{}\b)"
 _IMPORT = re.compile(r"(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+(?:\(([^)]*)\)|((?:[^\n#\\]|\\\n)+))")
 _BOUND = re.compile(r"([\w.]+)(?:\s+as\s+(\w+))?")
-_ASSIGNED = re.compile(r"\s*(\w+)\s*=\s*\(?[\w.]+\)?$")
+_ASSIGNED = re.compile(r"(?m)^[ \t]*(\w+)[ \t]*=[ \t]*\(?([\w.]+)\)?[ \t]*(?:#|$)")
 
 
-def _aliases(source: Source, last: frozenset[str], owners: frozenset[str]) -> frozenset[str]:
+def _aliases(source: Source, last: frozenset[str], owners: frozenset[str]) -> tuple[frozenset[str], set[str]]:
     """The names under which a file may call what rules look for: ``from torch import load as l``, ``t = torch.load``,
-    ``import torch.cuda as c``. Too many do no harm, for facts confirm each candidate."""
-    text, found = source.text, set()
-    endings = (*last, *owners, *(f"{word})" for word in (*last, *owners)))
-    imported = last | {owner.rpartition(".")[2] for owner in owners}
-    for line in source.lines:
-        code = line.partition("#")[0].rstrip() if "#" in line else line
-        if code.endswith(endings) and (match := _ASSIGNED.match(code)):
-            found.add(match[1])
+    ``import torch.cuda as c``; and those of the modules that own it: ``import torch as t``. Too many do no harm, for
+    facts confirm each candidate."""
+    text, found, modules = source.text, set(), set()
+    owned = {owner.rpartition(".")[2] for owner in owners}
+    for name, value in _ASSIGNED.findall(text):
+        if value.rpartition(".")[2] in last:
+            found.add(name)
+        elif value in owners:
+            modules.add(name)
     position = end = 0
     while (position := text.find("import ", max(position, end))) >= 0:
         match = _IMPORT.search(text, max(text.rfind("\n", 0, position) + 1, end))
@@ -390,6 +336,9 @@ def _aliases(source: Source, last: frozenset[str], owners: frozenset[str]) -> fr
         end = match.end()
         module, block, line = match.groups()
         for name, alias in _BOUND.findall(block or line):
-            if alias and alias != name.rpartition(".")[2] in imported or "cuda" in f"{module}.{name}".split("."):
-                found.add(alias or name.rpartition(".")[2])
-    return frozenset(found) - last
+            ending = name.rpartition(".")[2]
+            if alias and ending in last or "cuda" in f"{module}.{name}".split("."):
+                found.add(alias or ending)
+            elif alias and alias != ending and ending in owned:
+                modules.add(alias)
+    return frozenset(found) - last, modules

@@ -10,11 +10,12 @@ from typing import Any
 from ..config import Config
 from ..shapes import Hits
 from ..source import Source
+from .arithmetic import MAYBE_MPS, as_tensor
 from .conditions import asks, flag_of
 from .events import Event
 from .guards import AS_WRITTEN, ONCE_PORTED, Guards, contradicts, has
 from .interpreter import Interpreter
-from .values import UNKNOWN, Const, Device, Name, Value
+from .values import UNKNOWN, Const, Device, Name, Tensor, Value
 
 __all__ = ["Event", "Facts"]
 
@@ -244,6 +245,11 @@ class Facts:
         if isinstance(found, ast.AST):
             return not self.reached(found) or contradicts(self.guards(found), ONCE_PORTED)
         return contradicts(found.guards, ONCE_PORTED) or has(found.guards, "caught TypeError")
+
+    def may_be_on_mps(self, node: ast.expr) -> bool:
+        """True for a tensor, or a batch of them, that was put on a device which may be MPS."""
+        value = as_tensor(self.value(node))
+        return isinstance(value, Tensor) and value.at in MAYBE_MPS
 
     # --- parts of calls ----------------------------------------------------------------------------------------------
 

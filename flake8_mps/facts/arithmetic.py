@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..finding import Step
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _FLOATS = frozenset({"float16", "bfloat16", "float32", "float64", "complex64", "complex128"})
 MAYBE_MPS = (GPU, OUTSIDE)
+GIVEN = "given"  # the origin of a tensor that a module's caller gave it
 
 
 def operate(run: Interpreter, node: ast.AST, operator: ast.operator, left: Value, right: Value) -> Value:
@@ -64,16 +66,27 @@ def together(run: Interpreter, node: ast.AST, tensors: list[Tensor], how: str) -
 def apart(run: Interpreter, node: ast.AST, host: Tensor, how: str) -> None:
     """Notes a tensor on the CPU that meets the device: in a module's own code where it was made or kept, else here."""
     info = run.frame.info
+    if host.origin is GIVEN:
+        return  # noted where it was given, if the module stands elsewhere
     if host.origin is None or info is None or not info.is_module:
         run.note("devices-meet", node, how, trail=host.trail)
     else:
         run.note("kept-on-cpu" if isinstance(host.origin.ctx, ast.Store) else "made-on-cpu", host.origin, trail=host.trail)
 
 
-def in_place(run: Interpreter, node: ast.AST, held: Value, given: Value) -> None:
+def given(value: Value) -> Value:
+    """What a module's caller gives it, as the module's own code sees it."""
+    if isinstance(value, Tensor):
+        return replace(value, origin=GIVEN) if value.at == CPU else value
+    if isinstance(value, Batch):
+        return Batch(given(value.each))
+    return Items(tuple(map(given, value.items))) if isinstance(value, Items) else value
+
+
+def in_place(run: Interpreter, node: ast.AST, held: Value, added: Value) -> None:
     """``total += loss``: a tensor that is written to is excused by no lack of dimensions."""
-    held, given = as_tensor(held), as_tensor(given)
-    if isinstance(held, Tensor) and isinstance(given, Tensor) and held.at == CPU and given.at in MAYBE_MPS:
+    held, added = as_tensor(held), as_tensor(added)
+    if isinstance(held, Tensor) and isinstance(added, Tensor) and held.at == CPU and added.at in MAYBE_MPS:
         run.note("devices-meet", node, "operands", trail=held.trail)
 
 
@@ -87,7 +100,7 @@ def result_of(tensors: list[Tensor]) -> Tensor:
     dtype = dtypes.pop() if len(dtypes) == 1 else "float64" if "float64" in dtypes else None
     trail = next((t.trail for t in standing if t.dtype == dtype and t.trail), ())
     host = any(t.host_data for t in standing)
-    origin = standing[0].origin if len(standing) == 1 else None
+    origin = standing[0].origin if len(standing) == 1 else GIVEN if any(t.origin is GIVEN for t in standing) else None
     return Tensor(at, dtype, any(t.batched for t in tensors), host, trail, origin)
 
 

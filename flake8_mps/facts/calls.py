@@ -143,6 +143,8 @@ def _own_function(run: Interpreter, node: ast.Call, function: Function, args: Ar
         module = run.values.get(node.func.value)
         if isinstance(module, Module) and modules.places_itself(run, owner):
             run.env[module.site] = Standing()
+        if isinstance(module, Module):
+            return modules.run_body(run, function, args, owner)
     return functions.call_function(run, function, args.positional, args.keywords, owner)
 
 
@@ -156,6 +158,7 @@ def _instance(run: Interpreter, node: ast.Call, cls: Class, args: Arguments) -> 
     run.children[node] = given
     elsewhere = any(isinstance(value, (Device, Moved)) for value in args.all()) or args.open
     elsewhere = elsewhere or any(run.standing(module).at != "cpu" for module in given)
+    elsewhere = elsewhere or not modules.holds_tensors(run, cls.info)
     if elsewhere or modules.places_itself(run, cls.info) or cls.info.calls_what_it_is_given(run.source):
         run.env[node] = Standing(None, "float32")
     else:

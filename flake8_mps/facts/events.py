@@ -9,12 +9,16 @@ import ast
 from dataclasses import dataclass
 
 from ..finding import Step
-from ..shapes import Where, calls, imports, keywords, methods, statements
+from ..shapes import Where, calls, imports, keywords, lists, methods, statements
 from .guards import NOTHING, Guards
+from .tables import FACTORIES
 
 MOVES = methods("to", "cuda") | keywords("device")
 
+# What a module computes is followed where its class makes tensors, or lists, of its own.
 FORWARD = calls("forward", "ModuleList")
+_MAKERS = (name for name, kind in FACTORIES.items() if kind != "like" and name != "torch.range")  # range() is Python's
+MAKES = calls(*_MAKERS) | lists("self")
 
 TRIGGERS: dict[str, Where] = {
     # A literal CUDA device that something uses with no regard to whether CUDA is there.
@@ -40,14 +44,14 @@ TRIGGERS: dict[str, Where] = {
     # float64 for whatever is made from here on, in a file that uses devices.
     "float64-default": calls("torch.set_default_dtype"),
     # A tensor made on the CPU, or kept there by a module, that meets the module's inputs.
-    "made-on-cpu": FORWARD,
-    "kept-on-cpu": FORWARD,
+    "made-on-cpu": Where(),
+    "kept-on-cpu": Where(),
     # Layers in a plain list.
-    "layers-in-list": FORWARD,
+    "layers-in-list": Where(),
     # A tensor of a device made an array.
     "numpy-on-device": MOVES | methods("numpy"),
     # Integers for a layer that wants floats.
-    "integers-into-layer": MOVES | FORWARD,
+    "integers-into-layer": MOVES,
     # A moved tensor that nobody keeps.
     "dropped-move": MOVES | statements("float", "half", "double", "long", "int", "cpu"),
     # A module and its input, or two operands, on different devices.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 _TELLING = frozenset(tables.CASTS) | {
-    "to", "cuda", "cpu", "mps", "get", "type", "astype", "append", "pop", "add_argument", "parse_args", "parse_known_args", "startswith",
+    "to", "cuda", "cpu", "mps", "numpy", "get", "type", "astype", "append", "pop", "add_argument", "parse_args", "parse_known_args", "startswith",
 }
 
 
@@ -75,11 +75,20 @@ def _by_name(run: Interpreter, node: ast.Call, receiver: Value, attr: str, args:
         held = dotted(node.func.value)
         if held and held.startswith(f"{run.frame.receiver}."):
             run.keeps_modules(node.func.value, Items(tuple(args.positional)))
+    elif attr == "numpy" and not args.all():
+        _left_by_is_cuda(run, node)
     elif attr == "startswith" and args.positional:
         return conditions.starts_with(receiver, node, args.positional[0])
     elif attr in ("eval", "train") and isinstance(receiver, Moved):
         return receiver
     return escape(run, args)
+
+
+def _left_by_is_cuda(run: Interpreter, node: ast.Call) -> None:
+    """``x.cpu().numpy() if x.is_cuda else x.numpy()``: an x that may be on CUDA may be on MPS, and then comes here."""
+    path = dotted(node.func.value)
+    if path and has(run.guards, "cuda-device", False) and f"{path}.is_cuda" in run.source.text:
+        run.note("numpy-on-device", node.func, "method")
 
 
 def with_default(run: Interpreter, node: ast.Call, name: str, default: Value | None) -> Value:
@@ -180,10 +189,18 @@ def move(run: Interpreter, node: ast.Call, receiver: Value, at: str | None, dtyp
     if isinstance(receiver, Moved):
         if dtype == "float64" and receiver.at in MAYBE_MPS:
             run.note("float64-requested", transfer.requested(node) or node.func, "", trail=receiver.trail)
+        _never(run, node, at or receiver.at, dtype)
         return Moved(at or receiver.at, receiver.trail)
     if isinstance(receiver, (Array, Const, Device, Instance)):
         return receiver if not cast else UNKNOWN
+    _never(run, node, at, dtype)
     return Moved(at) if at is not None else UNKNOWN
+
+
+def _never(run: Interpreter, node: ast.Call, at: str | None, dtype: str | None) -> None:
+    """Notes a cast, of whatever it is, to a dtype that MPS has not."""
+    if dtype in tables.NEVER_ON_MPS and at in MAYBE_MPS:
+        run.note("unsupported-dtype", transfer.requested(node, dtype) or node.func, dtype)
 
 
 def dropped(run: Interpreter, node: ast.Call, result: Value) -> None:
@@ -208,7 +225,7 @@ def dropped(run: Interpreter, node: ast.Call, result: Value) -> None:
 
 def _tensor_method(run: Interpreter, node: ast.Call, tensor: Tensor, attr: str, args: Arguments) -> Value:
     if attr == "numpy":
-        if tensor.at in MAYBE_MPS:
+        if tensor.at in MAYBE_MPS and not args.all():  # numpy(force=True) copies to the host
             run.note("numpy-on-device", node.func, "method", trail=tensor.trail)
         return Array(tensor.dtype, tensor.trail, tensor.batched)
     wanted = args.get(0, "dtype") if attr == "type" else None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import functions, tables, transfer
-from .arithmetic import MAYBE_MPS, apart, as_tensor, result_of, together
+from .arithmetic import MAYBE_MPS, apart, as_tensor, given, result_of, together
 from .values import (
-    CPU, UNKNOWN, Batch, Function, Items, Many, Module, Moved, Standing, Table, Tensor, Value,
+    CPU, UNKNOWN, Batch, Function, Items, Many, Module, Moved, Name, Standing, Table, Tensor, Value,
 )
 
 if TYPE_CHECKING:
@@ -54,14 +56,30 @@ def forward(run: Interpreter, node: ast.Call, module: Module | Moved, args: Argu
     elif standing.at is None:
         together(run, node, tensors, "operands")
     if hasattr(own, "method") and tensors and (body := own.method("forward")) is not None:
-        result = functions.call_function(run, body, args.positional, args.keywords, own)
+        result = run_body(run, body, args, own)
         if result is not UNKNOWN:
-            return result
+            return on_cpu(result) if standing.at == CPU and away is None else result
     if isinstance(module, Module) and tables.FLOAT_LAYERS.search(module.layer):
         integers_into(run, node, tensors[:1])
     at = standing.at or (tensors[0].at if tensors else None)
-    result = Tensor(at, standing.dtype, True)
+    origin = tensors[0].origin if tensors and standing.at is None else None
+    result = Tensor(at, standing.dtype, True, origin=origin)
     return result if isinstance(module, Module) and module.cls in (None, STATELESS) else Batch(result)
+
+
+def run_body(run: Interpreter, body: Function, args: Arguments, info: ClassInfo) -> Value:
+    """A method of a module, run with what its caller gives it: where that should stand is the caller's affair."""
+    keywords = {name: given(value) for name, value in args.keywords.items()}
+    return functions.call_function(run, body, [given(value) for value in args.positional], keywords, info)
+
+
+def on_cpu(value: Value) -> Value:
+    """What a module on the CPU makes of tensors on the CPU; its own code cannot know where it stands."""
+    if isinstance(value, Tensor):
+        return replace(value, at=CPU, origin=None)
+    if isinstance(value, Batch):
+        return Batch(on_cpu(value.each))
+    return Items(tuple(map(on_cpu, value.items))) if isinstance(value, Items) else value
 
 
 def integers_into(run: Interpreter, node: ast.Call, tensors: list[Tensor]) -> None:
@@ -100,7 +118,7 @@ def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments)
         if transfer.dtype_of(args.get(None, "dtype")):
             result = transfer.moved(run, node, result, None, transfer.dtype_of(args.get(None, "dtype")), True)
         batched = short in tables.SHAPED or result.batched and short not in tables.REDUCTIONS and not tables.LOSSES.search(short)
-        return Tensor(result.at, result.dtype, batched, result.host_data, result.trail)
+        return Tensor(result.at, result.dtype, batched, result.host_data, result.trail, result.origin)
     return UNKNOWN
 
 
@@ -164,6 +182,31 @@ def places_itself(run: Interpreter, info: ClassInfo) -> bool:
     """True for a class whose text names devices: where its parts stand is its own affair."""
     text = "\n".join(run.source.lines[info.node.lineno - 1 : info.node.end_lineno])
     return any(word in text for word in (".cuda(", ".to(", "device="))
+
+
+_REGISTERS = re.compile(r"\bParameter(?:List|Dict)?\(|register_(?:buffer|parameter)\(")
+
+
+def holds_tensors(run: Interpreter, info: ClassInfo, seen: frozenset = frozenset()) -> bool:
+    """True for a module of this file that certainly has weights or buffers: one without, as most losses, stands nowhere."""
+    if info in seen:
+        return False
+    for base in info.mro():
+        if any(isinstance(name, Name) and not name.name.endswith("Module") for name in base.bases):
+            return True
+        if _REGISTERS.search(base.text(run.source)):
+            return True
+        if any(isinstance(value, Module) and _has_weights(run, value, seen | {info}) for value in base.attributes.values()):
+            return True
+    return False
+
+
+def _has_weights(run: Interpreter, module: Module, seen: frozenset) -> bool:
+    if module.layer in tables.CONTAINERS:
+        return any(_has_weights(run, part, seen) for part in run.children.get(module.site, ()))
+    if hasattr(module.cls, "mro"):
+        return holds_tensors(run, module.cls, seen)
+    return module.cls is not STATELESS and not tables.LOSSES.search(module.layer)
 
 
 def run_lambda(run: Interpreter, value: Value) -> None:

@@ -47,6 +47,8 @@ def factory(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Val
     at = place_of(args.get(None, "device"), made.at)
     dtype = made.dtype if dtype_given is None else dtype_of(dtype_given)
     if dtype in tables.NEVER_ON_MPS and at in MAYBE_MPS and not args.open:
+        if "empty" in short:
+            return Tensor(at)  # memory alone has no dtype: only what fills or reads it fails
         run.note("unsupported-dtype", next((k.value for k in node.keywords if k.arg == "dtype"), node.func), dtype)
     elif dtype == "float64" and at in MAYBE_MPS and not args.open:
         if dtype_given is not None:

@@ -1,0 +1,192 @@
+"""A tensor made in a module's method stays on the CPU and meets the module's input.
+
+## Why it breaks on MPS
+`torch.arange(n)`, `torch.ones(n, n)`, `torch.tensor([...])` make their tensor on the CPU unless told otherwise. The
+module's weights and its inputs are on the device, and an operator wants all its tensors on one:
+
+    RuntimeError: Expected all tensors to be on the same device, but found at least two devices, mps:0 and cpu!
+
+is the text for arithmetic; linear says `Tensor for argument input is on cpu but expected on mps`, `a @ b` says `Tensor
+for argument #2 'mat2' is on CPU, but expected it to be on GPU`, others `Placeholder storage has not been allocated on
+MPS device!` or `Passed CPU tensor to MPS op`.
+
+Masks, positions and noise are where this happens. As long as the module runs on the CPU nothing fails; a tensor that is
+moved only `if x.is_cuda` works on CUDA and fails on MPS alone.
+
+Not reported: a tensor without dimensions (`torch.tensor(0.5) * x` works), an index (`x[torch.arange(n)]` works too), and
+one that is moved to the input's device before they meet.
+
+## Use instead
+Make it where the input is:
+
+    positions = torch.arange(x.size(1), device=x.device)
+    mask = torch.ones_like(scores).tril()
+    state = x.new_zeros(x.size(0), self.width)
+
+`torch.from_numpy` and `torch.Tensor` take no device: `torch.from_numpy(table).to(x.device)`. All of these run on CUDA,
+on MPS and on the CPU. What never changes is better made once, in `__init__`, and kept with `self.register_buffer`.
+
+## Fix safety
+There is no automatic fix: which input gives the device is the author's to say. For random numbers, `device=` also
+chooses another generator, so that a seed gives other numbers than it gave on the CPU.
+
+## Sources
+- Texts of torch 2.13: `TensorIterator.cpp`, and `Linear.mm`, `OperationUtils.mm` in ATen's `native/mps`.
+- `torch.nn.Module.to` moves parameters and buffers, https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html;
+  factories and their `device=`: https://docs.pytorch.org/docs/stable/torch.html#creation-ops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..finding import Finding
+from ..rule import Example, Raises, Rule, Severity, World, conflicts
+
+if TYPE_CHECKING:
+    from ..facts import Event, Facts
+
+_NO_DEVICE = frozenset({"from_numpy", "frombuffer"})  # and the types: torch.Tensor, torch.FloatTensor
+
+
+class TensorMadeInForward(Rule):
+    code = "MPS401"
+    name = "tensor-made-in-forward"
+    severity = Severity.WARNING
+    world = World.ONCE_PORTED
+    where = conflicts("made-on-cpu")
+    expect = Raises(RuntimeError, "Expected all tensors to be on the same device")
+
+    def check(self, event: Event, facts: Facts) -> Iterator[Finding]:
+        if facts.out_of_reach_once_ported(event):
+            return
+        factory = (facts.name(event.node) or "").rpartition(".")[2]
+        takes_none = factory in _NO_DEVICE or factory.endswith("Tensor")
+        instead = "move it: .to(x.device)" if takes_none else "write device=x.device"
+        message = f"made on the CPU, it meets the module's input on the device; {instead}"
+        yield self.finding(facts.source.token(event.node), message, trail=event.trail)
+
+    bad = [
+        Example("""
+            import torch
+
+            class Shift(torch.nn.Module):
+                def forward(self, x):
+                    steps = torch.arange(x.size(1))
+                            ^^^^^^^^^^^^ MPS401
+                    return x + steps  # raises
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            Shift()(torch.zeros(2, 3, device=device))
+            """),
+        Example("""
+            import torch as th
+            from torch import nn
+
+            class CausalAttention(nn.Module):
+                def __init__(self, width):
+                    super().__init__()
+                    self.key = nn.Linear(width, width)
+
+                def forward(self, x):
+                    scores = x @ self.key(x).transpose(1, 2)
+                    mask = th.ones(x.size(1), x.size(1)).triu(1)
+                           ^^^^^^^ MPS401
+                    scores = scores - 1e9 * mask  # raises
+                    return scores.softmax(dim=-1) @ x
+
+            device = th.accelerator.current_accelerator() or th.device("cpu")
+            CausalAttention(4).to(device)(th.zeros(2, 3, 4, device=device))
+            """),
+        Example("""
+            import numpy as np
+            import torch
+            import torch.nn as nn
+
+            class Window(nn.Module):
+                def forward(self, frames):
+                    window = torch.from_numpy(np.hanning(frames.shape[-1]).astype(np.float32))
+                             ^^^^^^^^^^^^^^^^ MPS401
+                    return frames * window  # raises
+
+            gpu = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            Window()(torch.zeros(2, 8).to(gpu))
+            """),
+        Example("""
+            from torch import accelerator, cat, zeros
+            from torch.nn import Linear, Module
+
+            class Encoder(Module):
+                def __init__(self):
+                    super().__init__()
+                    self.project = Linear(3, 2)
+
+                def forward(self, x):
+                    return self.add_noise(self.project(x))
+
+                def add_noise(self, features):
+                    noise = zeros(
+                            ^^^^^ MPS401
+                        features.size(0),
+                        2,
+                    )
+                    if features.is_cuda:
+                        noise = noise.cuda()
+                    return features * noise  # raises
+
+            device = accelerator.current_accelerator() or "cpu"
+            Encoder().to(device)(zeros(2, 3, device=device))
+            """),
+    ]
+    good = [
+        Example("""
+            import torch
+
+            class Shift(torch.nn.Module):
+                def forward(self, x):
+                    steps = torch.arange(x.size(1), device=x.device)
+                    return x + steps + x.new_ones(x.size(1)) + torch.zeros_like(x)
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            Shift()(torch.zeros(2, 3, device=device))
+            """),
+        Example("""
+            import torch
+
+            class Scaled(torch.nn.Module):
+                def forward(self, x):
+                    order = torch.arange(x.size(0) - 1, -1, -1)
+                    return x[order] * torch.tensor(0.5)
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            Scaled()(torch.zeros(2, 3, device=device))
+            """),
+        Example("""
+            import torch
+
+            class Masked(torch.nn.Module):
+                def forward(self, x):
+                    mask = torch.ones(x.size(1), x.size(1)).tril()
+                    ramp = torch.linspace(0, 1, x.size(1)).to(x)
+                    return (x * ramp) @ mask.to(x.device)
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            Masked()(torch.zeros(2, 3, device=device))
+            """),
+        Example("""
+            import torch
+
+            class Grid(torch.nn.Module):
+                def __init__(self, size):
+                    super().__init__()
+                    self.register_buffer("grid", torch.linspace(-1, 1, size))
+                    self.rates = [rate.item() for rate in torch.linspace(0, 0.1, 4) * torch.ones(4)]
+
+                def forward(self, x):
+                    return x * self.grid + self.rates[0]
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            Grid(3).to(device)(torch.zeros(2, 3, device=device))
+            """),
+    ]
