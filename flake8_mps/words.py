@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,8 +19,13 @@ class Word:
         self.text = text
         name = text.strip(".(")
         self.name = name if form != text and name.isidentifier() else ""  # "" for what may be a part of a name
-        self.form = re.compile(form).match if form != text else None
+        self.form = form
         self.before = before
+
+    @functools.cached_property
+    def _match(self) -> Callable[..., object] | None:
+        """Compiled where the word is met first: most words of a run never are."""
+        return re.compile(self.form).match if self.form != self.text else None
 
     def find(self, text: str, start: int = 0) -> int:
         """Where the word is, from ``start`` on; -1 where it is not."""
@@ -30,7 +35,7 @@ class Word:
         return position
 
     def _fits(self, text: str, position: int) -> bool:
-        if self.form is not None and not self.form(text, position):
+        if self._match is not None and not self._match(text, position):
             return False
         return self.before is None or bool(self.before.fullmatch(text, text.rfind("\n", 0, position) + 1, position))
 

@@ -66,8 +66,10 @@ class ThirdPartyCudaDevice(Rule):
 
     def _argument(self, found: ast.keyword, facts: Facts) -> Iterator[Finding]:
         row = LITERALS[found.arg or ""]
+        if not facts.modules & row.modules:
+            return
         call = facts.parent(found)
-        if not facts.modules & row.modules or not isinstance(call, ast.Call) or not row.callee.search(_name(call, facts)):
+        if not isinstance(call, ast.Call) or not row.callee.search(_name(call, facts)):
             return
         for value in _parts(found.value, row):
             open_to_cpu = found.arg == "strategy" and (accelerator := facts.argument(call, "accelerator")) is not None

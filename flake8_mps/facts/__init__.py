@@ -30,7 +30,6 @@ class Facts:
         self.source = source
         self.config = config
         self._hits = hits
-        self._parents_of: dict[int, dict[ast.AST, ast.AST]] = {}
         wanted = hits.followed | {hits.unit_at(node.lineno) for node in candidates}  # type: ignore[attr-defined]
         self._bound: set[str] = set()
         self._run = Interpreter(source)
@@ -156,22 +155,13 @@ class Facts:
         return found
 
     def _parents(self, node: ast.AST) -> dict[ast.AST, ast.AST]:
-        """The parents in the unit of a node, one of several where statements share a line."""
+        """The parents of nodes on the way to a node, in one of the units that share its line."""
         unit = self._unit(node)
-        parents = self._parents_in(unit)
+        parents = _on_the_way(self._hits.units[unit].node, node)
         while node not in parents and unit > 0 and self._hits.units[unit - 1].end >= self._hits.units[unit].start:
             unit -= 1
-            parents = self._parents_in(unit)
+            parents = _on_the_way(self._hits.units[unit].node, node)
         return parents
-
-    def _parents_in(self, unit: int) -> dict[ast.AST, ast.AST]:
-        if unit not in self._parents_of:
-            self._parents_of[unit] = {
-                child: parent
-                for parent in ast.walk(self._hits.units[unit].node)
-                for child in ast.iter_child_nodes(parent)
-            }
-        return self._parents_of[unit]
 
     @property
     def modules(self) -> frozenset[str]:
@@ -282,3 +272,18 @@ class Facts:
 
 def _leaves(node: ast.If) -> bool:
     return isinstance(node.body[-1], (ast.Return, ast.Raise, ast.Continue, ast.Break))
+
+
+def _on_the_way(top: ast.AST, node: ast.AST) -> dict[ast.AST, ast.AST]:
+    """The parents of the nodes from ``top`` down to a node, looking only where the lines can hold it."""
+    line = getattr(node, "lineno", None)
+    parents: dict[ast.AST, ast.AST] = {}
+    todo = [top]
+    while todo and node not in parents:
+        around = todo.pop()
+        for child in ast.iter_child_nodes(around):
+            parents[child] = around
+            first = getattr(child, "lineno", None)
+            if line is None or first is None or first <= line <= child.end_lineno or hasattr(child, "decorator_list"):
+                todo.append(child)
+    return parents
