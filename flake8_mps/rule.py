@@ -76,7 +76,7 @@ class checkpoint:  # noqa: N801  read as a function in rules: given=checkpoint("
     """A file that an example reads: ``{"weight": zeros(2)}`` saved from a tensor on ``device``."""
 
     path: str
-    device: str = "cuda"
+    device: str = "cuda"  # noqa: MPS101  CUDA only: the name in the file, for nobody to compute on
 
 
 _MARK = re.compile(r"^\s*(\^+) (MPS\d{3})\s*$")

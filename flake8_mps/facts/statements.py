@@ -299,7 +299,6 @@ def _import_from(run: Interpreter, node: ast.ImportFrom) -> bool:
     return True
 
 
-
 # --- functions and classes ---------------------------------------------------------------------------------------
 
 
