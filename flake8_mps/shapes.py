@@ -189,28 +189,32 @@ class Search:
         self._keywords = where.keywords | written["keywords"]
         self._imports = where.imports
         self._last = frozenset(self._called | self._referred | {"cuda"})
-        self._calls = "|".join(sorted({name.rpartition(".")[2] for name in (*where.calls, *follow.calls)}))
-        owners = {name.rpartition(".")[0] for name in (*where.calls, *follow.calls) if "." in name}
+        named = {*where.calls, *follow.calls, *(name for of_classes in in_classes for name in of_classes.calls)}
+        self._calls = "|".join(sorted({name.rpartition(".")[2] for name in named}))
+        owners = {name.rpartition(".")[0] for name in named if "." in name}
         self._owners = frozenset(owners)
         lasts = sorted({owner.rpartition(".")[2] for owner in owners})
-        self._renamed = re.compile(f" as (?:{'|'.join(map(_RENAMED.format, lasts, lasts))})")
+        self._imported_as = re.compile(f" as (?:{'|'.join(map(_RENAMED.format, lasts, lasts))})")
+        self._assigned = re.compile(rf"(?m)=[ \t]*\(?(?:{'|'.join(map(re.escape, sorted(owners)))})\)?[ \t]*(?:#|$)")
 
     def passes(self, text: str) -> bool:
         """The word gate: False when no rule can have anything to say of a text."""
         words = present(text, (*self._searched, *self._followed, *self._in_classes))
-        return any(word.find(text) >= 0 for word in words) or self._renamed.search(text) is not None
+        renamed = self._imported_as, self._assigned
+        return any(word.find(text) >= 0 for word in words) or any(pattern.search(text) for pattern in renamed)
 
     def hits(self, source: Source) -> Hits:
         """The units that hold a word, or one of this file's names for a canonical name."""
         hits = Hits(source)
         hits.aliases, owners = _aliases(source, self._last, self._owners)
         renamed = [Word(alias, rf"(?<!\w){alias}\b") for alias in sorted(hits.aliases)]
-        renamed += (Word(owner, rf"(?<!\w){owner}[\s)]*\.\s*(?:{self._calls})\b") for owner in sorted(owners))
-        hits.searched = hits.marked((*present(source.text, self._searched), *renamed))
-        hits.followed = hits.marked(present(source.text, self._followed))
+        of_modules = [Word(owner, rf"(?<!\w){owner}[\s)]*\.\s*(?:{self._calls})\b") for owner in sorted(owners)]
+        hits.searched = hits.marked((*present(source.text, self._searched), *renamed, *of_modules))
+        hits.followed = hits.marked((*present(source.text, self._followed), *of_modules))
         if in_classes := hits.marked(present(source.text, self._in_classes)):
-            beside = {hits.class_of(index) for index in hits.marked(present(source.text, self._beside))}
-            hits.followed |= {index for index in in_classes if hits.class_of(index) in beside}
+            beside = hits.marked((*present(source.text, self._beside), *of_modules))
+            classes = {hits.class_of(index) for index in beside}
+            hits.followed |= {index for index in in_classes if hits.class_of(index) in classes}
         return hits
 
     def candidates(self, source: Source, hits: Hits) -> list[ast.AST]:

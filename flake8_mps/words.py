@@ -69,9 +69,10 @@ def words_of(where: Where) -> Iterator[Word]:
         yield Word(f".{name}(", rf"\.{name}\(\)[ \t]*(?:#|\n|$)", before=_STATEMENT)
     for name in sorted(where.lists):
         before = re.compile(rf"\s*{name}\.\w+\s*(?::[^=]+)?")
-        yield Word("= [", r"= \[\s*[\]A-Za-z_]", before)
-        yield Word("= (", r"= \(\s*[A-Za-z_][\w.]*\(", before)
-        yield Word("= {", r"= \{\s*(?:\}|[^{}:]+:\s*[A-Za-z_])", before)
+        for equals in ("= ", "="):
+            yield Word(f"{equals}[", rf"{equals}\[\s*[\]A-Za-z_]", before)
+            yield Word(f"{equals}(", rf"{equals}\(\s*[A-Za-z_][\w.]*\(", before)
+            yield Word(f"{equals}{{", rf"{equals}\{{\s*(?:\}}|[^{{}}:]+:\s*[A-Za-z_])", before)
     for name in sorted(where.imports):
         yield Word(name, rf"(?<![\w.]){name}\b", before=_NAMES)
 
