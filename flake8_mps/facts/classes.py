@@ -54,11 +54,6 @@ class ClassInfo:
             isinstance(base, Name) and _MODULE_BASES.search(base.name) for info in self.mro() for base in info.bases
         )
 
-    @property
-    def is_foreign(self) -> bool:
-        """True when a base comes from somewhere else, so that objects can hold what this file does not show."""
-        return any(not isinstance(base, Class) for info in self.mro() for base in info.bases)
-
     def text(self, source: Source) -> str:
         return "\n".join(source.lines[self.node.lineno - 1 : self.node.end_lineno])
 

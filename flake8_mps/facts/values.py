@@ -7,7 +7,7 @@ does not choose: it may be MPS) or None (not known). Equality leaves trails asid
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..finding import Step
@@ -66,13 +66,6 @@ class Device(Value):
     @property
     def kinds(self) -> frozenset[str]:
         return frozenset(place.kind for place in self.places)
-
-
-@value
-class Dtype(Value):
-    """A torch or NumPy dtype: ``float64``."""
-
-    name: str
 
 
 @value
@@ -306,8 +299,3 @@ def standing_on(device: Device) -> str | None:
     if "outside" in kinds:
         return OUTSIDE
     return CPU if kinds == {"cpu"} else None
-
-
-def with_step(value: Any, line: int, text: str) -> Any:
-    """The value with one more step in its story."""
-    return replace(value, trail=(*value.trail[-5:], Step(line, text)))
