@@ -141,6 +141,23 @@ class CudaOrCpuChoice(Rule):
     good = [
         Example("""
             import torch
+            import torch.distributed as dist
+
+            def device_of(group=None):
+                if dist.get_backend(group) == "nccl":
+                    return torch.device("cuda")
+                return torch.device("cpu")
+
+            def average(loss):
+                if torch.cuda.is_available():
+                    dist.all_reduce(loss.cuda())
+                return loss
+
+            if dist.is_initialized():
+                print(torch.zeros(1, device=device_of()), average(torch.ones(1)))
+            """),
+        Example("""
+            import torch
 
             device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
             x = torch.zeros(2, device=device)

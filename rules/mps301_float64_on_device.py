@@ -129,6 +129,19 @@ class Float64OnDevice(Rule):
     good = [
         Example("""
             import torch
+            import torch.distributed as dist
+
+            def total(device, *counts):
+                if not (dist.is_available() and dist.is_initialized()):
+                    return sum(counts)
+                summed = torch.tensor(counts, dtype=torch.float64, device=device)
+                dist.all_reduce(summed)
+                return summed.sum().item()
+
+            print(total("cpu", 1, 2))
+            """),
+        Example("""
+            import torch
 
             device = torch.accelerator.current_accelerator() or torch.device("cpu")
             overlap = torch.zeros(3, dtype=torch.float64)

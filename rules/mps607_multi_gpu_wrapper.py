@@ -66,7 +66,7 @@ class MultiGpuWrapper(Rule):
 
     def check(self, call: ast.Call, facts: Facts) -> Iterator[Finding]:
         name = facts.name(call.func) or ""
-        if _names_gpus(call, facts) and not facts.guarded(call, ValueError):
+        if _names_gpus(call, facts) and not facts.of_several(call) and not facts.guarded(call, ValueError):
             yield self.finding(facts.source.token(call.func), f"a Mac has one GPU; {_INSTEAD[name]}")
 
     bad = [
@@ -97,6 +97,18 @@ class MultiGpuWrapper(Rule):
             """, expect=_DISTRIBUTED),
     ]
     good = [
+        Example("""
+            import os
+            import torch
+            from torch.nn.parallel import DistributedDataParallel
+
+            rank, world_size = int(os.environ.get("LOCAL_RANK", -1)), int(os.environ.get("WORLD_SIZE", 1))
+            model = torch.nn.Linear(2, 2)
+            if world_size > 1:
+                model = DistributedDataParallel(model, device_ids=[rank])
+            if rank != -1:
+                model = DistributedDataParallel(model, device_ids=[rank])
+            """),
         Example("""
             import torch
             from torch import nn

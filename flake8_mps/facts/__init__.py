@@ -207,6 +207,10 @@ class Facts:
         """True for a node that runs only when somebody asks for CUDA by an option."""
         return has(self.guards(node), "option")
 
+    def of_several(self, found: Event | ast.AST) -> bool:
+        """True for an event or a node that only one of several processes comes to."""
+        return has(found.guards if isinstance(found, Event) else self.guards(found), "several")
+
     def for_older_torch(self, node: ast.AST) -> bool:
         """True in a handler of what an older release lacks: ``except (AttributeError, ImportError):``."""
         for around in self.around(node):

@@ -85,6 +85,9 @@ def _arguments(run: Interpreter, node: ast.Call, callee: Value) -> Arguments:
     keywords: dict[str, Value] = {}
     is_open = False
     place = tables.MAP_LOCATION.get(callee.name) if type(callee) is Name else None
+    guards = run.guards
+    if type(callee) is Name and callee.name.startswith("torch.distributed."):
+        run.guards = guards | {Fact("several", True, node)}  # what processes exchange
     for position, argument in enumerate(node.args):
         value = _map_location(run, argument) if position == place else run.eval(argument)
         if value is not UNKNOWN:
@@ -106,6 +109,7 @@ def _arguments(run: Interpreter, node: ast.Call, callee: Value) -> Arguments:
             run.values[keyword.value] = value
     if keywords:
         _device_keywords(run, node, callee, keywords)
+    run.guards = guards
     return Arguments(positional, keywords, is_open)
 
 

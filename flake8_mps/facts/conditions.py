@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import tables
 from .guards import AS_WRITTEN, NOTHING, ONCE_PORTED, Fact, Guards, common, contradicts, has
-from .names import asks_for_cuda, question
+from .names import asks_for_cuda, last_name, question
 from .values import UNKNOWN, Const, Device, Flag, Items, Name, Value, join
 
 if TYPE_CHECKING:
@@ -229,14 +229,17 @@ def _compared(
         return _platform(right, left_node)
     if not isinstance(right, Const) or swapped:
         return None
-    if right.value == "nccl":
-        return either("cuda", left_node)  # NCCL is there only with CUDA
+    if right.value == "nccl":  # there only with CUDA, and for several
+        several = Flag(frozenset({Fact("several", True, left_node)}), NOTHING, False)
+        return _combine(_at_most(either("cuda", left_node)), several, True)
     if right.value is None or isinstance(right.value, bool):
         holds = bool(right.value)
         same = isinstance(operator, (*_SAME, *_OTHER))
         return (flag if holds else flag.opposite()) if same and flag != NO_FLAG else None
     if isinstance(right.value, int) and flag != NO_FLAG:
         return _count(flag, operator, right.value)
+    if (several := _several(left_node, operator, right.value)) is not None:
+        return several
     return _platform(right, left_node) if _mentions_platform(left_node) else None
 
 
@@ -285,6 +288,19 @@ def _at_most(flag: Flag) -> Flag:
     """A condition that is false wherever ``flag`` is, and may be false elsewhere: several GPUs are no choice of one."""
     past = {Fact("past", True, fact.origin) for fact in flag.when_true if fact.kind == "cuda"}
     return Flag(flag.when_true | past, NOTHING, flag.ported or None, None if flag.written else flag.written)
+
+
+def _several(asked: ast.expr, operator: ast.cmpop, number: object) -> Flag | None:
+    """``world_size > 1``, ``get_world_size() != 1``, ``local_rank == -1``: whether there is more than one process."""
+    name = last_name(asked.func if isinstance(asked, ast.Call) else asked)
+    alone = 1 if tables.WORLD_SIZE.search(name) else -1 if tables.RANK.search(name) else None
+    if alone is None or type(number) is not int:
+        return None
+    flag = either("several", asked)
+    if number == alone and isinstance(operator, (ast.Eq, ast.NotEq, ast.LtE)) or number == alone + 1 and isinstance(operator, ast.Lt):
+        return flag.opposite()
+    more = number == alone and isinstance(operator, ast.Gt) or number == alone + 1 and isinstance(operator, ast.GtE)
+    return flag if more else None
 
 
 def _mentions_platform(node: ast.expr) -> bool:

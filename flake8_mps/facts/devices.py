@@ -236,12 +236,12 @@ class DeviceLog:
             if not uses or origin in self.excused:
                 continue
             bare = [use for use in uses if not contradicts(use.guards, AS_WRITTEN)]
-            first = min(bare or uses, key=lambda use: (has(use.guards, "default"), has(use.guards, "option")))
+            first = min(bare or uses, key=_asked_for)
             run.guards = first.guards
             asked_for = has(first.guards, "option") or has(first.guards, "default")
             if not bare or asked_for and origin in self.alternatives:
                 asked = cause(first.guards) or origin
-                if asked not in chosen:
+                if asked not in chosen and not has(first.guards, "several"):
                     chosen.add(asked)
                     run.note("cuda-or-cpu", origin, first.how)
             elif first.how == "method":
@@ -288,6 +288,11 @@ def _after(place: Place, way: Guards, name: str) -> Place | None:
                 return None
     asked = frozenset(fact for fact in way if fact.kind in ("cuda", "mps", "mac", "other", "option"))
     return place._replace(guards=place.guards | asked) if place.kind == "cuda" and asked else place
+
+
+def _asked_for(use: Use) -> tuple[bool, ...]:
+    """Orders uses: what comes of itself before what somebody has to ask for."""
+    return tuple(has(use.guards, kind) for kind in ("several", "default", "option"))
 
 
 def _certain(value: Value) -> bool:

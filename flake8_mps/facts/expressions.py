@@ -185,7 +185,9 @@ def _unary(run: Interpreter, node: ast.UnaryOp) -> Value:
     if isinstance(node.op, ast.Not):
         return conditions.negation(run, node)
     value = run.eval(node.operand)
-    return value if isinstance(value, (Tensor, Array, Const)) else UNKNOWN
+    if isinstance(value, Const) and isinstance(value.value, (int, float)):
+        return Const(-value.value) if isinstance(node.op, ast.USub) else UNKNOWN
+    return value if isinstance(value, (Tensor, Array)) else UNKNOWN
 
 
 def _comprehension(run: Interpreter, node: ast.ListComp | ast.GeneratorExp | ast.SetComp | ast.DictComp) -> Value:

@@ -44,16 +44,22 @@ def asks_for_cuda(name: str) -> bool | None:
     return True if tables.CUDA_OPTION.search(name) else None
 
 
+_ASKS = (
+    ("cuda", tables.ASKS_CUDA), ("mps", tables.ASKS_MPS), ("other", tables.ASKS_OTHER), ("several", tables.ASKS_SEVERAL),
+)
+_PREDICATES = (
+    ("cuda", tables.CUDA_PREDICATE), ("mps", tables.MPS_PREDICATE), ("several", tables.SEVERAL_PREDICATE),
+)
+
+
 @functools.cache
 def question(name: str) -> str | None:
-    """What a canonical or a bare name asks of the machine: "cuda", "mps" or "other"; None for any other name."""
-    for kind, names in (("cuda", tables.ASKS_CUDA), ("mps", tables.ASKS_MPS), ("other", tables.ASKS_OTHER)):
+    """What a canonical or a bare name asks of the machine: "cuda", "mps", "other" or "several"; None for any other."""
+    for kind, names in _ASKS:
         if name in names:
             return kind
     last = name.rpartition(".")[2]
-    if tables.CUDA_PREDICATE.match(last):
-        return "cuda"
-    return "mps" if tables.MPS_PREDICATE.match(last) else None
+    return next((kind for kind, pattern in _PREDICATES if pattern.match(last)), None)
 
 
 def subject(asked: ast.AST | None) -> str | None:

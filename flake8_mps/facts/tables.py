@@ -97,6 +97,12 @@ ASKS_OTHER = frozenset({
     "torch.xpu.is_available", "torch.npu.is_available", "torch.hpu.is_available", "torch.mlu.is_available",
     "torch.musa.is_available", "torch.version.hip", "torch.version.xpu", "torch.mtia.is_available",
 })
+# More than one process: what is asked of torch.distributed, and the name of a helper that asks it.
+ASKS_SEVERAL = frozenset({"torch.distributed.is_initialized", "torch.distributed.distributed_c10d.is_initialized"})
+SEVERAL_PREDICATE = re.compile(r"^_?(?:is|in|use)_?(?:dist|distributed|ddp)(?:_avail)?(?:_and)?(?:_initialized|_training|_mode)?$", re.IGNORECASE)
+# The name of a count of processes, and of the number of this one, which is -1 where there are no others.
+WORLD_SIZE = re.compile(r"world_?size$|(?:^|_)num_processes$", re.IGNORECASE)
+RANK = re.compile(r"(?:^|_)rank$", re.IGNORECASE)
 # Helpers of other packages, by their last name: transformers.is_torch_cuda_available, is_mps_available.
 CUDA_PREDICATE = re.compile(r"^_?(?:is|has|have)_?(?:torch_)?(?:cuda|gpu|nccl)(?:_available|_enabled)?$|^(?:torch_)?(?:cuda|gpu)(?:_is)?_available$",
                             re.IGNORECASE)
