@@ -69,7 +69,7 @@ class ThirdPartyCudaDevice(Rule):
         if not facts.modules & row.modules:
             return
         call = facts.parent(found)
-        if not isinstance(call, ast.Call) or not row.callee.search(_name(call, facts)):
+        if not isinstance(call, ast.Call) or facts.is_own(call) or not row.callee.search(_name(call, facts)):
             return
         for value in _parts(found.value, row):
             open_to_cpu = found.arg == "strategy" and (accelerator := facts.argument(call, "accelerator")) is not None

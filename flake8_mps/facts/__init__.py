@@ -15,7 +15,7 @@ from .conditions import asks, flag_of
 from .events import Event
 from .guards import AS_WRITTEN, ONCE_PORTED, Guards, contradicts, has
 from .interpreter import Interpreter
-from .values import UNKNOWN, Const, Device, Name, Tensor, Value
+from .values import UNKNOWN, Class, Const, Device, Function, Name, Tensor, Value
 
 __all__ = ["Event", "Facts"]
 
@@ -119,6 +119,10 @@ class Facts:
             for choice in choices if "cuda" in ast.unparse(choice.test)
             for statement in choice.body
         )
+
+    def is_own(self, call: ast.Call) -> bool:
+        """True for a call of a function or a class of this file: its body says what becomes of the arguments."""
+        return isinstance(self.value(call.func), (Class, Function))
 
     def has_star(self, call: ast.Call) -> bool:
         """True for a call whose ``*args`` or ``**kwargs`` may hold arguments that this file does not show."""

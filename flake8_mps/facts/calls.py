@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import functions, methods, modules, tables, transfer
+from . import conditions, functions, methods, modules, tables, transfer
 from .conditions import asks
 from .guards import Fact
 from .lookups import attribute_of, element
@@ -51,6 +51,8 @@ def call(run: Interpreter, node: ast.Call) -> Value:
             callee = run.devices.typed(run, callee, function)
     else:
         receiver, callee = None, run.eval(function)
+        if type(callee) in (Function, Class):
+            run.values[function] = callee
     run.reach(node)
     args = _arguments(run, node, callee)
     kind = type(callee)
@@ -178,6 +180,8 @@ def _named(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Valu
     handler = CALLS.get(name)
     if handler is not None:
         return handler(run, node, name, args)
+    if tables.NEEDS_CUDA.match(name):
+        run.needs_cuda(node)
     if name in tables.FACTORIES:
         return transfer.factory(run, node, name, args)
     if name in tables.NUMPY:
@@ -276,8 +280,12 @@ def _dict(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value
 
 
 def _some(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
-    """``any(t.is_cuda for t in tensors)``: true only where the condition holds of one."""
+    """``any(t.is_cuda for t in tensors)``: true only where the condition holds of one. A list holds the operands."""
     value = args.get(0, "iterable")
+    if isinstance(value, Items) and isinstance(node.args[0], (ast.List, ast.Tuple)):
+        return conditions.combined(list(zip(value.items, node.args[0].elts)), name == "builtins.all")
+    if isinstance(value, Flag) and name == "builtins.any":
+        return value  # over what is empty on a Mac
     flag = value.each if isinstance(value, Many) else None
     if not isinstance(flag, Flag):
         return UNKNOWN

@@ -84,6 +84,10 @@ def chosen_flag(flag: Flag, left: Value | None, right: Value | None) -> Flag | N
         return None
     if one is not None and other is not None:
         return None if one == other else flag if one else flag.opposite()
+    if one and isinstance(right, Flag):
+        return _combine(flag, right, False)
+    if other and isinstance(left, Flag):
+        return _combine(flag.opposite(), left, False)
     if one is False:
         return _also(flag.opposite(), right)
     return _also(flag, left) if other is False else None
@@ -148,6 +152,13 @@ def boolean(run: Interpreter, node: ast.BoolOp) -> Value:
     for value in values:
         result = join(result, value)
     return result or UNKNOWN
+
+
+def combined(parts: list[tuple[Value, ast.expr]], is_and: bool) -> Value:
+    """``all([a, b])``, ``any([a, b])``: what their operands say together."""
+    flags = [flag_of(value, node) for value, node in parts]
+    total = functools.reduce(lambda one, other: _combine(one, other, is_and), flags) if flags else NO_FLAG
+    return total if total != NO_FLAG else UNKNOWN
 
 
 def _combine(left: Flag, right: Flag, is_and: bool) -> Flag:

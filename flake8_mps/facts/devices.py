@@ -152,6 +152,8 @@ class DeviceLog:
                 self.excused.update(place.origin for place in value.places if place.origin is not None)
             for place in value.places:
                 if place.kind == "cuda" and place.origin is not None and run.hands_on(how):
+                    if how == "argument" and len(value.places) == 1:
+                        run.needs_cuda(node)
                     self.use(place.origin, Use(how, node, place.guards | run.guards | extra))
 
     def moving(self, node: ast.Call, value: Device) -> None:
@@ -167,6 +169,13 @@ class DeviceLog:
         if use not in uses:
             uses.append(use)
         self.trail.append(origin)
+
+    def probed(self, statement: ast.expr) -> None:
+        """``torch.zeros(1).cuda()`` where a failure is handled, kept by nobody: a question, and no choice."""
+        inside = set(ast.walk(statement))
+        for origin, uses in self.uses.items():
+            if any(use.node in inside for use in uses):
+                self.uses[origin] = [u for u in uses if u.node not in inside or not contradicts(u.guards, AS_WRITTEN)]
 
     @staticmethod
     def by_name(name: str, value: Value) -> Value:

@@ -120,4 +120,6 @@ def swallows(run: Interpreter, node: ast.expr) -> Guards:
     """What ``with pytest.raises(...)``, ``self.assertRaises(...)`` and ``contextlib.suppress(...)`` take."""
     function = node.func if isinstance(node, ast.Call) else None
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    return _caught(_FAILURES, node) if name in ("raises", "assertRaises", "assertRaisesRegex", "suppress") else NOTHING
+    if name in ("raises", "assertRaises", "assertRaisesRegex"):
+        return _caught(_FAILURES, node) | {Fact("past", True, node)}  # the failure is what is wanted, and no choice
+    return _caught(_FAILURES, node) if name == "suppress" else NOTHING

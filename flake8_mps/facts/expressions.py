@@ -10,7 +10,7 @@ from . import arithmetic, calls, conditions, tables
 from .conditions import asked_by_name, condition, flag_of
 from .devices import narrowed
 from .functions import modules_in
-from .guards import Fact, has
+from .guards import AS_WRITTEN, Fact, contradicts, has
 from .lookups import attribute_of, element
 from .names import names_device, names_loader
 from .values import (
@@ -203,17 +203,19 @@ def _comprehension(run: Interpreter, node: ast.ListComp | ast.GeneratorExp | ast
         if isinstance(values, Flag):
             run.guards = conditions.holding(run.guards, values, generator.iter) | {Fact("past", True, generator.iter)}
         for test in generator.ifs:
-            run.guards = run.guards | condition(run, test).when_true
+            run.guards = conditions.holding(run.guards, condition(run, test), test)
     if isinstance(node, ast.DictComp):
         run.eval(node.key)
         each = run.eval(node.value)
     else:
         each = run.eval(node.elt)
     kept.update((key, value) for key, value in run.env.items() if not isinstance(key, str))  # modules moved
-    run.env, run.guards = kept, guards
+    inside, run.env, run.guards = run.guards, kept, guards
     if isinstance(node, ast.DictComp):
         return Batch(each) if isinstance(each, Tensor) else UNKNOWN
-    return UNKNOWN if each is UNKNOWN else Many(each)
+    if each is not UNKNOWN:
+        return Many(each)
+    return conditions.come_by(inside) if contradicts(inside - guards, AS_WRITTEN) else UNKNOWN  # empty on a Mac
 
 
 def _lambda(run: Interpreter, node: ast.Lambda) -> Value:

@@ -26,3 +26,4 @@ class Frame:
         self.returns: list[tuple[Value, Guards]] = []
         self.exits: list[tuple[Env, Guards]] = []  # environments at break and continue, and what holds there
         self.globals: set[str] = set()
+        self.nonlocals: set[str] = set()

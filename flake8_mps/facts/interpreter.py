@@ -160,6 +160,8 @@ class Interpreter:
         if kind is ast.Name:
             scope = self.globals if target.id in self.frame.globals else self.env
             scope[target.id] = self.devices.by_name(target.id, value)
+            if target.id in self.frame.nonlocals:
+                self._bind_outside(target.id, scope[target.id])
             how = "named" if scope is self.globals else "local"
             self.devices.named(self, target.id, value, how=how)
         elif kind is ast.Attribute:
@@ -171,6 +173,13 @@ class Interpreter:
             self.bind(target.value, UNKNOWN)
         elif kind is ast.Subscript:
             self._bind_item(target, value)
+
+    def _bind_outside(self, name: str, value: Value) -> None:
+        """A name of the function around: what it holds by the time another reads it, nobody knows."""
+        for scope in self.frame.outer:
+            if name in scope:
+                scope[name] = join(scope[name], value)
+                return
 
     def _bind_attribute(self, target: ast.Attribute, value: Value) -> None:
         holder = self.eval(target.value)
@@ -345,6 +354,11 @@ class Interpreter:
         self.note("refusal", test)
         self.noted.add(test)
         return frozenset({past}) if self.depth else frozenset({Fact("after", True, test)})
+
+    def needs_cuda(self, node: ast.expr) -> None:
+        """Where failures are handled, what follows a call that needs CUDA runs only with it."""
+        if has(self.guards, "caught"):
+            self.guards = self.guards | {Fact("cuda", True, node)}
 
     def for_others(self, guards: Guards) -> Guards:
         """What holds in functions called from here, and after a call: a noted refusal excuses only its own function."""

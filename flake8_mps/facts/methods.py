@@ -167,6 +167,7 @@ def _cuda(run: Interpreter, node: ast.Call, receiver: Value, args: Arguments) ->
         return receiver
     if run.frame.name != "cuda" and not has(run.guards, "map_location") and run.is_torch:
         run.devices.use(node, Use("method", node, run.guards))
+        run.needs_cuda(node)
     return move(run, node, receiver, GPU, None, False)
 
 

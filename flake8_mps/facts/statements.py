@@ -12,7 +12,7 @@ from .classes import ClassInfo, describe
 from .conditions import NO_FLAG
 from .frames import Env, Frame
 from .guards import NOTHING, Fact, Guards
-from .values import UNKNOWN, Batch, Class, Const, Flag, Function, Items, Many, Name, Table
+from .values import UNKNOWN, Batch, Class, Const, Flag, Function, Items, Many, Name, Table, Tensor
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
@@ -118,12 +118,13 @@ def _try(run: Interpreter, node: ast.Try) -> bool:
     mark = run.devices.mark()
     ends, after = run.branch(node.body, run.env.copy(), guards)
     body_arm = mark.until(run.devices)
+    done = conditions.come_by(run.last_guards - guards)  # the body, to its end
     if ends and node.orelse:
-        ends, after = run.branch(node.orelse, after, run.guards)
+        ends, after = run.branch(node.orelse, after, run.guards | done.when_true)
     arms = []
     for handler in node.handlers:
         _handled(run, handler)
-        env = run.merge(NO_FLAG, after, base, False) if ends else base.copy()
+        env = run.merge(done, after, base, False) if ends else base.copy()
         if handler.name:
             env[handler.name] = UNKNOWN
         mark = run.devices.mark()
@@ -134,7 +135,7 @@ def _try(run: Interpreter, node: ast.Try) -> bool:
     if ends:
         run.enter(after)
         for env in arms:
-            run.enter(_after_try(run, run.env, env, base))
+            run.enter(_after_try(run, done, run.env, env, base))
     elif arms:
         run.enter(arms[0])
     rest = run.block(node.finalbody)
@@ -149,9 +150,9 @@ def _handled(run: Interpreter, handler: ast.ExceptHandler) -> None:
             run.note("memory-handler", node)
 
 
-def _after_try(run: Interpreter, after: Env, handled: Env, base: Env) -> Env:
-    """What the body imported stays imported; the rest is joined."""
-    joined = run.merge(NO_FLAG, after, handled, False)
+def _after_try(run: Interpreter, done: Flag, after: Env, handled: Env, base: Env) -> Env:
+    """What the body imported stays imported; the rest is joined, by whether the body was ``done``."""
+    joined = run.merge(done, after, handled, False)
     for key, value in after.items():
         if isinstance(value, Name) and base.get(key) is not value:
             joined[key] = value
@@ -236,6 +237,8 @@ def _expression(run: Interpreter, node: ast.Expr) -> bool:
             run.guards = run.guards | run.refuses(value.values[0], conditions.condition(run, value.values[0]))
     if isinstance(value, ast.Call):
         methods.dropped(run, value, result)
+        if isinstance(result, Tensor):
+            run.devices.probed(value)
         _may_change(run, value)
         return not endings.never_returns(run, value)
     return True
@@ -270,6 +273,11 @@ def _delete(run: Interpreter, node: ast.Delete) -> bool:
 
 def _global(run: Interpreter, node: ast.Global) -> bool:
     run.frame.globals.update(node.names)
+    return True
+
+
+def _nonlocal(run: Interpreter, node: ast.Nonlocal) -> bool:
+    run.frame.nonlocals.update(node.names)
     return True
 
 
@@ -357,6 +365,7 @@ EXECUTE: dict[type, Callable[[Interpreter, ast.stmt], bool]] = {
     ast.Assert: _assert,
     ast.Delete: _delete,
     ast.Global: _global,
+    ast.Nonlocal: _nonlocal,
     ast.Import: _import,
     ast.ImportFrom: _import_from,
     ast.FunctionDef: _def,

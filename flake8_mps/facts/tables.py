@@ -87,6 +87,8 @@ ASKS_CUDA = frozenset({
     "torch.backends.cuda.is_built", "torch.backends.cudnn.is_available", "torch.distributed.is_nccl_available",
     "torch.version.cuda", "torch.has_cuda", "torch.backends.cudnn.version", "torch.cuda._is_compiled",
 })
+# What people call to see whether CUDA is there, and raises where it is not (MPS601's table has all of these).
+NEEDS_CUDA = re.compile(r"torch\.cuda\.(?:synchronize|init|current_device|current_stream|get_device_\w+|mem_get_info|set_device|Event|Stream)$")
 ASKS_MPS = frozenset({
     "torch.backends.mps", "torch.backends.mps.is_available", "torch.backends.mps.is_built", "torch.has_mps",
     "torch.mps", "torch.mps.is_available", "torch.mps.device_count", "torch.backends.mps.is_macos13_or_newer",
