@@ -9,6 +9,8 @@ depends on the operator and on who is where:
   same device`; weight on the CPU: `Input type (MPSFloatType) and weight type (torch.FloatTensor) should be the same`
 - arithmetic: `Expected all tensors to be on the same device, but found at least two devices, mps:0 and cpu!`
 - `a @ b`: `Tensor for argument #2 'mat2' is on CPU, but expected it to be on GPU (while checking arguments for mm)`
+- `table[steps]`, the table on the CPU: `indices should be either on cpu or on the same device as the indexed tensor
+  (cpu)`; indices from the CPU are fine everywhere
 - MPSGraph operators: `Placeholder storage has not been allocated on MPS device!`; Metal kernels, since 2.6: `Passed CPU
   tensor to MPS op`
 
@@ -32,7 +34,7 @@ There is no automatic fix: only the author knows on which of the two devices the
 
 ## Sources
 - Texts of torch 2.13, from `Linear.mm`, `MPSFallback.mm`, `OperationUtils.mm` (ATen, `native/mps`), `Convolution.cpp`,
-  `TensorIterator.cpp`. The text for linear exists since 2.4, before it was the Placeholder one.
+  `TensorIterator.cpp`; for indices `TensorAdvancedIndexingUtils.h`. The text for linear exists since 2.4, before it was the Placeholder one.
 - pytorch/pytorch#130790 and #123995: closed, a mistake of the program; pytorch/ignite#2977 (weights on the CPU).
 """
 
@@ -52,10 +54,12 @@ _MESSAGES = {
     "input": "the model is on the device, this input on the CPU; move it: x = x.to(device)",
     "module": "the input is on the device, the model on the CPU; move it: model.to(device)",
     "operands": "one operand is on the device, the other on the CPU; move both to the same device",
+    "index": "the indices are on the device, what they index on the CPU; move both to the same device",
 }
 
 _CONV_INPUT = Raises(RuntimeError, "slow_conv2d_forward_mps: input(device='cpu') and weight(device=mps:0')")
 _WEIGHT = Raises(RuntimeError, "Tensor for argument weight is on cpu but expected on mps")
+_INDICES = Raises(RuntimeError, "indices should be either on cpu or on the same device as the indexed tensor (cpu)")
 _OPERANDS = Raises(RuntimeError, "Expected all tensors to be on the same device")
 
 
@@ -150,6 +154,21 @@ class ModelAndBatchApart(Rule):
                        ^^^^^^^^^ MPS405
                                  torch.ones(4))
             """, expect=_OPERANDS),
+        Example("""
+            import torch
+
+            class Scheduler:
+                def __init__(self):
+                    self.sigmas = torch.linspace(0.01, 50, 10)
+
+                def step(self, sample, t):
+                    steps = (t * torch.ones(sample.shape[0], device=sample.device)).long()
+                    return self.sigmas[steps].to(sample.device) * sample
+                           ^^^^^^^^^^^^^^^^^^ MPS405
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            Scheduler().step(torch.rand(2, device=device), 3)
+            """, expect=_INDICES),
     ]
     good = [
         Example("""
@@ -186,6 +205,16 @@ class ModelAndBatchApart(Rule):
                 return model(image.to(device))
 
             predict(torch.nn.Linear(3, 1), torch.zeros(2, 3))
+            """),
+        Example("""
+            import torch
+
+            def scale(x, steps):
+                sigmas = torch.linspace(0.01, 50, 10)
+                return sigmas[steps.cpu()].to(x.device) * x[torch.arange(2)] * sigmas.to(x.device)[steps.to(x.device)]
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            scale(torch.rand(2, device=device), torch.tensor([1, 2]).to(device))
             """),
         Example("""
             import torch

@@ -83,6 +83,14 @@ def given(value: Value) -> Value:
     return Items(tuple(map(given, value.items))) if isinstance(value, Items) else value
 
 
+def looked_up(run: Interpreter, node: ast.AST, table: Value, index: Value) -> None:
+    """``table[steps]``: what is on the CPU takes no indices from the device; the other way round is fine."""
+    if isinstance(table, Tensor) and table.at == CPU:
+        indices = index.items if isinstance(index, Items) else (index,)
+        if any(isinstance(part, Tensor) and part.at in MAYBE_MPS for part in map(as_tensor, indices)):
+            apart(run, node, table, "index")
+
+
 def in_place(run: Interpreter, node: ast.AST, held: Value, added: Value) -> None:
     """``total += loss``: a tensor that is written to is excused by no lack of dimensions."""
     held, added = as_tensor(held), as_tensor(added)

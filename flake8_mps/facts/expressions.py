@@ -120,6 +120,7 @@ def _subscript(run: Interpreter, node: ast.Subscript) -> Value:
     if isinstance(value, Table) and key in value.items:
         return value.items[key]
     if isinstance(value, (Tensor, Array)):
+        arithmetic.looked_up(run, node, value, index)
         return arithmetic.indexed(value, node.slice)
     if isinstance(value, Many):
         return value if isinstance(node.slice, ast.Slice) else value.each
