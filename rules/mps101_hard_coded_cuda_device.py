@@ -151,6 +151,13 @@ class HardCodedCudaDevice(Rule):
         Example("""
             import torch
 
+            get_accelerator = vars(torch)["get_default_device"]  # as packages that the file does not show call theirs
+            device_type = (get_accelerator() or torch.device("cuda")).type
+            x = torch.zeros(2, device=get_accelerator() or "cuda")
+            """),
+        Example("""
+            import torch
+
             device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
             model = torch.nn.Linear(2, 2, device=device)
             """),

@@ -140,6 +140,23 @@ class CudaOrCpuChoice(Rule):
     ]
     good = [
         Example("""
+            import os
+            import torch
+
+            found = vars(torch)["get_default_device"]().type  # as if imported from a file of the project
+
+            def placed(asked=None):
+                if asked is None:
+                    if found == "cuda":
+                        rank = os.environ.get("LOCAL_RANK")
+                        if rank is not None:
+                            return f"cuda:{rank}"
+                    return found
+                return torch.device(asked)
+
+            x = torch.zeros(2, device=placed())
+            """),
+        Example("""
             import torch
             import torch.distributed as dist
 

@@ -142,6 +142,28 @@ class TensorMadeInForward(Rule):
     good = [
         Example("""
             import torch
+            import torch.nn.functional as F
+
+            class Attention(torch.nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.q = self.k = self.v = self.out = torch.nn.Linear(4, 4)
+
+                def forward(self, x):
+                    bias = torch.cat((self.q.bias, self.k.bias, self.v.bias))
+                    steps = torch.arange(x.shape[0]).view(-1, 1, 1)
+                    kept = x > 0
+                    return F.multi_head_attention_forward(
+                        x, x, x, 4, 2, torch.empty([0]), bias, None, None, False, 0.0, self.out.weight, self.out.bias,
+                        use_separate_proj_weight=True, q_proj_weight=self.q.weight, k_proj_weight=self.k.weight,
+                        v_proj_weight=self.v.weight,
+                    )[0] + x * steps.to(kept.device)
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            Attention().to(device)(torch.zeros(3, 1, 4, device=device))
+            """),
+        Example("""
+            import torch
 
             class Shift(torch.nn.Module):
                 def forward(self, x):

@@ -64,7 +64,8 @@ class DroppedTensorMove(Rule):
             return
         name = event.how
         message = f".{name}() gives a new tensor, and nobody keeps it; assign it: x = x.{name}(...)"
-        yield self.finding(facts.source.attribute(event.node.func), message, trail=event.trail)
+        severity = Severity.WARNING if event.detail == "cast" else None
+        yield self.finding(facts.source.attribute(event.node.func), message, severity=severity, trail=event.trail)
 
     bad = [
         Example("""

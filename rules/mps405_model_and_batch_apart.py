@@ -173,6 +173,23 @@ class ModelAndBatchApart(Rule):
     good = [
         Example("""
             import torch
+
+            Base = vars(torch.nn)["Module"]  # a base that the file does not show
+
+            class Head(Base):
+                def __init__(self):
+                    super().__init__()
+                    self.scale = torch.nn.Buffer(torch.ones(3))
+                    self.fc = torch.nn.Linear(3, 1)
+
+                def score(self, x):
+                    return self.fc(x.to(self.fc.weight.device) * self.scale)
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            Head().to(device).score(torch.zeros(2, 3))
+            """),
+        Example("""
+            import torch
             from torch.utils.data import DataLoader, TensorDataset
 
             device = torch.accelerator.current_accelerator() or torch.device("cpu")

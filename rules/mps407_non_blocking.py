@@ -32,6 +32,7 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..facts.names import names_dtype
 from ..facts.tables import DTYPES
 from ..finding import Finding
 from ..rule import Example, Rule, Runs, Severity, World, keywords
@@ -123,6 +124,8 @@ class NonBlocking(Rule):
 
             images = move(torch.zeros(2, 3), "cpu").to(torch.float16, non_blocking=True)
             images = images.to(dtype=torch.float32, non_blocking=True)
+            dtype = images.dtype
+            masks = torch.zeros(2).to(dtype, non_blocking=True).to(images.dtype, non_blocking=True)
             """),
     ]
 
@@ -134,7 +137,7 @@ def _is_copy(call: ast.AST | None, facts: Facts) -> bool:
     if call.func.attr == "cuda":
         return True
     target = facts.argument(call, "device", position=0)
-    return call.func.attr == "to" and target is not None and facts.name(target) not in DTYPES
+    return call.func.attr == "to" and target is not None and facts.name(target) not in DTYPES and not names_dtype(target)
 
 
 def _is_cuda_stream(node: ast.AST, facts: Facts) -> bool:

@@ -150,6 +150,12 @@ class CudaOnlyCall(Rule):
     good = [
         Example("""
             import torch
+
+            if len(torch.cuda.default_generators) > 0:
+                print(torch.cuda.default_generators[torch.cuda.current_device()].initial_seed())
+            """),
+        Example("""
+            import torch
             if torch.accelerator.is_available():
                 torch.accelerator.synchronize()
             """),

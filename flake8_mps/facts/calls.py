@@ -297,6 +297,12 @@ def _range(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Valu
     return next((value for value in args.positional if isinstance(value, Flag)), UNKNOWN)
 
 
+def _length(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    """``len(torch.cuda.default_generators)``: none without CUDA."""
+    value = args.get(0, "obj")
+    return asks(value.name, node) or UNKNOWN if isinstance(value, Name) else UNKNOWN
+
+
 def _any(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
     """``next(d for d in ...)``, ``max``, ``list``, ``iter``: one of, or all of, what the argument gives."""
     value = args.get(0, "iterable")
@@ -347,6 +353,7 @@ CALLS: dict[str, Callable[[Interpreter, ast.Call, str, Arguments], Value]] = {
     "tqdm.auto.tqdm": _first,
     "tqdm.trange": _first,
     "tqdm.notebook.tqdm": _first,
+    "builtins.len": _length,
     "builtins.any": _some,
     "builtins.all": _some,
     "builtins.range": _range,

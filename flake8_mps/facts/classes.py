@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..shapes import FUNCTIONS
+from . import tables
 from .values import UNKNOWN, Class, Function, Module, Moved, Name, Tensor, Value
 
 if TYPE_CHECKING:
@@ -52,6 +53,14 @@ class ClassInfo:
         """True for subclasses of torch.nn.Module and of the classes that other packages derive from it."""
         return any(
             isinstance(base, Name) and _MODULE_BASES.search(base.name) for info in self.mro() for base in info.bases
+        )
+
+    @cached_property
+    def may_be_module(self) -> bool:
+        """True also where a base that this file does not show may make it one."""
+        return self.is_module or any(
+            not isinstance(base, Class) and getattr(base, "name", "") not in tables.PLAIN_BASES
+            for info in self.mro() for base in info.bases
         )
 
     def text(self, source: Source) -> str:

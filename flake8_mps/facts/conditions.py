@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from . import tables
 from .guards import AS_WRITTEN, NOTHING, ONCE_PORTED, Fact, Guards, common, contradicts, has
 from .names import asks_for_cuda, last_name, question
-from .values import UNKNOWN, Const, Device, Flag, Items, Name, Value, join
+from .values import OUTSIDE_DEVICE, UNKNOWN, Const, Device, Flag, Items, Name, Value, join
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
@@ -142,10 +142,12 @@ def boolean(run: Interpreter, node: ast.BoolOp) -> Value:
         flag = flag_of(value, part)
         values.append(value)
         run.guards = holding(run.guards, flag if is_and else flag.opposite(), part)
+        if not is_and and value in (UNKNOWN, OUTSIDE_DEVICE):
+            run.guards = run.guards | {Fact("default", True, part)}  # args.device or "cuda"
         total = flag if total is None else _combine(total, flag, is_and)
     run.guards = guards
     if any(isinstance(value, Device) for value in values):
-        return _devices(run, values, total)
+        return _devices(run, node, values, total)
     if total is not None and total != NO_FLAG:
         return total
     result: Value | None = None
@@ -179,12 +181,16 @@ def _both(left: bool | None, right: bool | None) -> bool | None:
     return None if None in (left, right) else True
 
 
-def _devices(run: Interpreter, values: list[Value], flag: Flag | None) -> Value:
-    """``cuda and "cuda" or "cpu"``, ``args.device or "cuda"``: any of the devices named."""
+def _devices(run: Interpreter, node: ast.BoolOp, values: list[Value], flag: Flag | None) -> Value:
+    """``cuda and "cuda" or "cpu"``, ``args.device or "cuda"``: any of the devices named. What is named for want of an
+    answer, in ``get_accelerator() or "cuda"``, is nothing to a Mac: it has one."""
     merged: Value | None = None
     for value in values:
         if not isinstance(value, (Flag, Const)):
             merged = value if merged is None else run.devices.merge(merged, value, flag)
+    first = node.values[0]
+    if values[0] in (UNKNOWN, OUTSIDE_DEVICE) and isinstance(first, ast.Call) and tables.DEVICE_FUNCTION.search(last_name(first.func)):
+        run.devices.excuse(merged)
     return merged or UNKNOWN
 
 

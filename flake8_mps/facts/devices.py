@@ -145,11 +145,16 @@ class DeviceLog:
             if not has(guards, "caught TypeError"):
                 self.use(value.origin, Use("type", node, guards))
 
-    def used(self, run: Interpreter, value: Value, node: ast.AST, how: str, extra: Guards = NOTHING) -> None:
-        """A value is put where a device belongs."""
+    def excuse(self, value: Value | None) -> None:
+        """CUDA here is one side of a choice that can be MPS."""
         if isinstance(value, Device):
+            self.excused.update(place.origin for place in value.places if place.origin is not None)
+
+    def used(self, run: Interpreter, value: Value, node: ast.AST, how: str, extra: Guards = NOTHING) -> None:
+        """A value is put where a device belongs; in a method called ``cuda``, that is what its caller asked for."""
+        if isinstance(value, Device) and run.frame.name != "cuda":
             if value.kinds & PORTABLE:
-                self.excused.update(place.origin for place in value.places if place.origin is not None)
+                self.excuse(value)
             for place in value.places:
                 if place.kind == "cuda" and place.origin is not None and run.hands_on(how):
                     if how == "argument" and len(value.places) == 1:
@@ -230,9 +235,13 @@ class DeviceLog:
 
     def merge_all(self, results: Iterable[tuple[Value, Guards]]) -> Value:
         """The device that a function returns, one way or another."""
+        results = list(results)
+        for_cuda = (guards for value, guards in results if isinstance(value, Device) and "cuda" in value.kinds)
+        asked = NOTHING.union(*for_cuda)
         merged: Value | None = None
         for value, guards in results:
-            merged = value if merged is None else self.merge(merged, value, Flag(guards, NOTHING), ("cuda", "cuda-device"))
+            flag = Flag(guards | asked, NOTHING)
+            merged = value if merged is None else self.merge(merged, value, flag, ("cuda", "cuda-device"))
         return merged or UNKNOWN
 
     # --- the verdict -------------------------------------------------------------------------------------------------

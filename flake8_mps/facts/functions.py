@@ -124,8 +124,10 @@ def _keep_attributes(run: Interpreter, info: ClassInfo, env: Env) -> None:
         if isinstance(key, str):
             if key.startswith(prefix):
                 info.attributes[key[len(prefix):]] = value
+        elif info.may_be_module:
+            info.store[key] = Standing(OUTSIDE if info.is_module else None)  # where its user has put it
         else:
-            info.store[key] = value if not info.is_module else Standing(OUTSIDE)
+            info.store[key] = value
 
 
 def _result(run: Interpreter, node: ast.AST, returns: list[tuple[Value, Guards]]) -> Value:

@@ -10,7 +10,7 @@ from .arithmetic import MAYBE_MPS, as_tensor, result_of, together
 from .devices import Use
 from .guards import Fact, has
 from .modules import STATELESS, escape, forward, place
-from .names import dotted, names_device
+from .names import dotted, names_device, names_dtype
 from .values import (
     CPU, CPU_DEVICE, GPU, OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Flag, Function, Instance, Items,
     Many, Module, Moved, Name, Namespace, Standing, Table, Tensor, TensorType, Value, standing_on,
@@ -128,6 +128,8 @@ def _to(run: Interpreter, node: ast.Call, receiver: Value, args: Arguments) -> V
             run.devices.used(run, value, node, "argument")
             run.devices.moving(node, value)
             at = standing_on(value)
+            if at is None:
+                return _moved_somewhere(run, node, receiver)
         elif isinstance(value, Tensor):
             at, dtype, cast = value.at, value.dtype, True
         elif transfer.dtype_of(value):
@@ -136,9 +138,11 @@ def _to(run: Interpreter, node: ast.Call, receiver: Value, args: Arguments) -> V
             at = GPU  # an ordinal is one of the accelerator
         elif isinstance(value, Name) and names_device(value.name.rpartition(".")[2]):
             at = OUTSIDE
+        elif value is UNKNOWN and position < len(node.args) and names_dtype(node.args[position]):
+            cast = True
         elif not isinstance(value, Const):
             if isinstance(receiver, (Tensor, Module)) and position == 0 and "device" not in args.keywords:
-                return _moved_somewhere(run, receiver)
+                return _moved_somewhere(run, node, receiver)
             cast = cast or position > 0 or "dtype" in args.keywords
     return move(run, node, receiver, at, dtype, cast)
 
@@ -153,12 +157,15 @@ def _float64_before_cpu(run: Interpreter, node: ast.Call) -> None:
             run.note("float64-requested", transfer.requested(inner))
 
 
-def _moved_somewhere(run: Interpreter, receiver: Value) -> Value:
-    """``.to(x)`` with an x that may be a device or a dtype: no more is known."""
+def _moved_somewhere(run: Interpreter, node: ast.Call, receiver: Value) -> Value:
+    """``.to(x)`` with an x that may be any device, or a dtype: no more is known."""
+    run.receivers[node] = receiver
     if isinstance(receiver, Module):
-        run.env[receiver.site] = Standing()
+        place(run, receiver, Standing())
         return receiver
-    return Tensor(None, None, receiver.batched if isinstance(receiver, Tensor) else False)
+    if isinstance(receiver, Batch):
+        return Batch(Tensor(batched=receiver.each.batched))
+    return Tensor(batched=receiver.batched) if isinstance(receiver, Tensor) else UNKNOWN
 
 
 def _cuda(run: Interpreter, node: ast.Call, receiver: Value, args: Arguments) -> Value:
@@ -214,7 +221,9 @@ def dropped(run: Interpreter, node: ast.Call, result: Value) -> None:
     if result == receiver and isinstance(receiver, Tensor) and receiver.at is not None:
         return  # nothing to keep
     if isinstance(receiver, Tensor) and kept or isinstance(receiver, Batch) and receiver.each.at is not None:
-        run.note("dropped-move", node, node.func.attr, trail=as_tensor(receiver).trail)
+        cast = isinstance(result, Tensor) and result.at == as_tensor(receiver).at
+        detail = "cast" if cast and as_tensor(receiver).dtype != "float64" else ""
+        run.note("dropped-move", node, node.func.attr, detail, as_tensor(receiver).trail)
         result = Tensor()  # where it should stand is this one finding
     if path is not None and isinstance(result, (Moved, Tensor)):
         run.env[path] = result

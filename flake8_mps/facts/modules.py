@@ -94,7 +94,7 @@ def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments)
     short = name.rpartition(".")[2]
     if name in tables.WRAPPERS and args.positional and isinstance(args.positional[0], (Module, Moved)):
         return args.positional[0]
-    if name == "torch.nn.Parameter":
+    if name in tables.MOVE_WITH_MODULES:
         return UNKNOWN  # it goes where its module goes
     if name == "torch.autograd.Variable":
         return args.get(0, "data") or UNKNOWN
@@ -108,7 +108,7 @@ def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments)
     if not tensors or name.startswith(tables.LEAVES_MODULES_PREFIXES):
         return escape(run, args) if tensors or not name.startswith(tables.LEAVES_MODULES_PREFIXES) and name not in tables.LEAVES_MODULES else UNKNOWN
     if short in tables.SAME_DTYPE or short in tables.OTHER_DTYPE or name.startswith("torch.nn.functional."):
-        if short != "embedding":
+        if short not in tables.MEET_NOT:
             together(run, node, tensors, "operands")
         if short in tables.FLOAT_FUNCTIONS and name.startswith("torch.nn.functional."):
             integers_into(run, node, tensors[:1])
@@ -184,7 +184,7 @@ def places_itself(run: Interpreter, info: ClassInfo) -> bool:
     return any(word in text for word in (".cuda(", ".to(", "device="))
 
 
-_REGISTERS = re.compile(r"\bParameter(?:List|Dict)?\(|register_(?:buffer|parameter)\(")
+_REGISTERS = re.compile(r"\b(?:Buffer|Parameter(?:List|Dict)?)\(|register_(?:buffer|parameter)\(")
 
 
 def holds_tensors(run: Interpreter, info: ClassInfo, seen: frozenset = frozenset()) -> bool:

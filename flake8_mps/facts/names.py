@@ -30,6 +30,11 @@ def names_device(name: str) -> bool:
     return tables.DEVICE_NAME.search(name) is not None
 
 
+def names_dtype(node: ast.expr) -> bool:
+    """True for a variable or an attribute that holds a dtype by its name: ``dtype``, ``weight_dtype``, ``x.dtype``."""
+    return last_name(node).endswith("dtype")
+
+
 @functools.cache
 def names_loader(name: str) -> bool:
     """True for the name of a data loader: ``loader``, ``train_loader``, ``val_dataloader``."""

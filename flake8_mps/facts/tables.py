@@ -28,6 +28,7 @@ SAME_AS = {
     "torch.cuda.amp.grad_scaler.GradScaler": "torch.cuda.amp.GradScaler",
     "torch.cuda.OutOfMemoryError": "torch.OutOfMemoryError",
     "torch.nn.parameter.Parameter": "torch.nn.Parameter",
+    "torch.nn.parameter.Buffer": "torch.nn.Buffer",
     "torch.nn.modules.module.Module": "torch.nn.Module",
     "torch.nn.modules.Module": "torch.nn.Module",
     "torch.autograd.Variable": "torch.autograd.Variable",
@@ -86,6 +87,7 @@ ASKS_CUDA = frozenset({
     "torch.cuda.is_available", "torch.cuda.device_count", "torch.cuda.is_initialized", "torch.cuda.is_bf16_supported",
     "torch.backends.cuda.is_built", "torch.backends.cudnn.is_available", "torch.distributed.is_nccl_available",
     "torch.version.cuda", "torch.has_cuda", "torch.backends.cudnn.version", "torch.cuda._is_compiled",
+    "torch.cuda.default_generators",
 })
 # What people call to see whether CUDA is there, and raises where it is not (MPS601's table has all of these).
 NEEDS_CUDA = re.compile(r"torch\.cuda\.(?:synchronize|init|current_device|current_stream|get_device_\w+|mem_get_info|set_device|Event|Stream)$")
@@ -184,6 +186,8 @@ OTHER_DTYPE = frozenset(
     "all any argmax argmin argsort eq ge gt isfinite isinf isnan le logical_and logical_not logical_or lt max min ne "
     "nonzero sort topk kthvalue median mode unique bincount histc searchsorted bucketize type_as angle real imag".split()
 )
+# Functions not all of whose tensors meet: multi_head_attention_forward leaves in_proj_weight be where it has separate ones.
+MEET_NOT = frozenset({"embedding", "multi_head_attention_forward"})
 # Methods that modules do not have.
 OF_TENSORS = SAME_DTYPE - {"apply"} | OTHER_DTYPE | {"new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"}
 # Methods and functions whose result can be 0-dimensional.
@@ -222,6 +226,15 @@ LEAVES_MODULES = frozenset({
     "copy.deepcopy", "torch.nn.utils.clip_grad_norm_", "torch.nn.utils.clip_grad_value_", "torch.no_grad",
 })
 LEAVES_MODULES_PREFIXES = ("torch.optim.", "logging.")
+# Bases that make no class a torch module.
+PLAIN_BASES = frozenset({
+    "builtins.object", "abc.ABC", "typing.Protocol", "typing.Generic", "typing.NamedTuple", "enum.Enum", "builtins.dict",
+    "builtins.list", "builtins.Exception", "torch.utils.data.Dataset", "torch.utils.data.IterableDataset",
+})
+# What a module's move takes along: https://docs.pytorch.org/docs/stable/generated/torch.nn.parameter.Buffer.html
+MOVE_WITH_MODULES = frozenset({
+    "torch.nn.Parameter", "torch.nn.Buffer", "torch.nn.UninitializedParameter", "torch.nn.UninitializedBuffer",
+})
 # Modules that stand where those stand that they are made of.
 CONTAINERS = frozenset({
     "Sequential", "ModuleList", "ModuleDict", "DataParallel", "DistributedDataParallel", "TransformerEncoder",
