@@ -227,6 +227,11 @@ class CudaOrCpuChoice(Rule):
                     torch.cuda.synchronize()
                 return x.mean()
 
+            def numbered(device, rank=0):
+                if device == "cuda":
+                    device = f"cuda:{rank}"
+                return torch.zeros(2, device=device)
+
             print(mean(torch.ones(2)), {"cuda": torch.cuda.is_available()})
             """),
     ]

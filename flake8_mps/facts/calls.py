@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from . import conditions, functions, methods, modules, tables, transfer
 from .conditions import asks
-from .guards import Fact
+from .guards import Fact, has
 from .lookups import attribute_of, element
 from .values import (
     GPU, OUTSIDE_DEVICE, PORTABLE_DEVICE, UNKNOWN, Array, Class, Device, Flag, Function, Instance, Items, Many, Module,
@@ -231,6 +231,11 @@ def _device(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Val
     return value if isinstance(value, Device) else OUTSIDE_DEVICE
 
 
+def _current_gpu(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
+    """The number of a CUDA device, which names it where the machine was asked for CUDA; elsewhere the call raises."""
+    return run.devices.literal(run, node.func, "cuda") if has(run.guards, "cuda") else UNKNOWN
+
+
 def _use_device(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
     run.devices.used(run, args.get(0, "device") or UNKNOWN, node, "argument")
     return UNKNOWN
@@ -335,6 +340,7 @@ def _environment(run: Interpreter, node: ast.Call, name: str, args: Arguments) -
 
 CALLS: dict[str, Callable[[Interpreter, ast.Call, str, Arguments], Value]] = {
     "torch.device": _device,
+    "torch.cuda.current_device": _current_gpu,
     "torch.set_default_device": _use_device,
     "torch.set_default_dtype": _default_dtype,
     "torch.set_default_tensor_type": _default_type,

@@ -198,6 +198,7 @@ def _devices(run: Interpreter, node: ast.BoolOp, values: list[Value], flag: Flag
 
 _SAME = (ast.Eq, ast.Is, ast.In)
 _OTHER = (ast.NotEq, ast.IsNot, ast.NotIn)
+_MIRRORED = {ast.Lt: ast.Gt(), ast.LtE: ast.GtE(), ast.Gt: ast.Lt(), ast.GtE: ast.LtE()}
 
 
 def comparison(run: Interpreter, node: ast.Compare) -> Value:
@@ -207,13 +208,12 @@ def comparison(run: Interpreter, node: ast.Compare) -> Value:
     _compared_as_made(run, [node.left, *node.comparators], [left, *rights])
     if len(rights) != 1:
         return UNKNOWN
-    operator, right = node.ops[0], rights[0]
-    if isinstance(left, (Device, Const)) and not isinstance(right, Items) and not _is_literal(right):
-        left, right, count_left = right, left, True  # "cuda" in str(device), "cuda" == device.type
-    else:
-        count_left = False
-    left_node = node.comparators[0] if count_left else node.left
-    flag = _compared(run, left, left_node, right, operator, count_left)
+    operator, right, left_node = node.ops[0], rights[0], node.left
+    told = isinstance(left, (Device, Const)) and not isinstance(right, Items) and not _is_literal(right)
+    if told or isinstance(right, Flag) and type(operator) in _MIRRORED:
+        left, right, left_node = right, left, node.comparators[0]  # "cuda" == device.type, gpu < torch.cuda.device_count()
+        operator = _MIRRORED.get(type(operator), operator)
+    flag = _compared(run, left, left_node, right, operator)
     if flag is None or flag == NO_FLAG:
         return UNKNOWN
     return flag.opposite() if isinstance(operator, _OTHER) else flag
@@ -234,9 +234,7 @@ def _is_literal(value: Value) -> bool:
     return isinstance(value, Const) or isinstance(value, Device) and "outside" not in value.kinds
 
 
-def _compared(
-    run: Interpreter, left: Value, left_node: ast.expr, right: Value, operator: ast.cmpop, swapped: bool
-) -> Flag | None:
+def _compared(run: Interpreter, left: Value, left_node: ast.expr, right: Value, operator: ast.cmpop) -> Flag | None:
     if isinstance(right, Device):
         return _is_device(right, left_node, left) if isinstance(operator, (*_SAME, *_OTHER)) else None
     if isinstance(right, Items):
@@ -244,8 +242,8 @@ def _compared(
     flag = flag_of(left, left_node)
     if isinstance(left, Name) and left.name in tables.PLATFORM_NAMES:
         return _platform(right, left_node)
-    if not isinstance(right, Const) or swapped:
-        return None
+    if not isinstance(right, Const):
+        return _is_more(flag, operator)
     if right.value == "nccl":  # there only with CUDA, and for several
         several = Flag(frozenset({Fact("several", True, left_node)}), NOTHING, False)
         return _combine(_at_most(either("cuda", left_node)), several, True)
@@ -299,6 +297,15 @@ def _count(flag: Flag, operator: ast.cmpop, number: int) -> Flag | None:
     if isinstance(operator, (ast.Eq, ast.NotEq)):
         return flag.opposite() if number == 0 else _at_most(flag)
     return None
+
+
+def _is_more(flag: Flag, operator: ast.cmpop) -> Flag | None:
+    """``torch.cuda.device_count() > gpu``: a GPU that is asked for by its number is there."""
+    if not isinstance(operator, (ast.Gt, ast.LtE)) or not has(flag.when_true, "cuda") or has(flag.when_true, "option"):
+        return None
+    asked = {Fact("option", True, fact.origin) for fact in flag.when_true}
+    more = Flag(flag.when_true | asked, NOTHING, flag.ported, flag.written)
+    return more if isinstance(operator, ast.Gt) else more.opposite()
 
 
 def _at_most(flag: Flag) -> Flag:

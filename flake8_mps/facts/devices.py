@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .interpreter import Interpreter
 
 PORTABLE = frozenset({"mps", "portable"})
+_ASKS = ("cuda", "cuda-device")  # a condition that asks for CUDA, in the machine or of what is at hand
 _ELSEWHERE = {"mac": True, "mps": True, "past": False}  # code kept from a Mac by these is nothing to it
 
 
@@ -201,9 +202,7 @@ class DeviceLog:
 
     # --- joins -------------------------------------------------------------------------------------------------------
 
-    def merge(
-        self, left: Value | None, right: Value | None, flag: Flag | None, asking: tuple[str, ...] = ("cuda",)
-    ) -> Value:
+    def merge(self, left: Value | None, right: Value | None, flag: Flag | None) -> Value:
         """A device that one of two paths chose. MPS on one excuses CUDA on the other; so does a device that this file
         does not show, where the condition asked for CUDA and a Mac gets that one."""
         left, right = (None if _is_none(side) else side for side in (left, right))
@@ -216,7 +215,7 @@ class DeviceLog:
         if flag is not None and flag.written is not None:
             shown = _certain(left if flag.written else right)
         asks = flag is not None and any(
-            fact.kind in asking for guards in (flag.when_true, flag.when_false) for fact in guards
+            fact.kind in _ASKS for guards in (flag.when_true, flag.when_false) for fact in guards
         )
         kinds = {place.kind for place in places}
         cuda = [place for place in places if place.kind == "cuda" and place.origin is not None]
@@ -240,8 +239,7 @@ class DeviceLog:
         asked = NOTHING.union(*for_cuda)
         merged: Value | None = None
         for value, guards in results:
-            flag = Flag(guards | asked, NOTHING)
-            merged = value if merged is None else self.merge(merged, value, flag, ("cuda", "cuda-device"))
+            merged = value if merged is None else self.merge(merged, value, Flag(guards | asked, NOTHING))
         return merged or UNKNOWN
 
     # --- the verdict -------------------------------------------------------------------------------------------------

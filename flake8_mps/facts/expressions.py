@@ -100,7 +100,7 @@ def _dict(run: Interpreter, node: ast.Dict) -> Value:
         if isinstance(key, ast.Constant):
             items[key.value] = value
             if isinstance(key.value, str):
-                run.devices.named(run, key.value, value)
+                run.devices.named(run, key.value or "device", value)  # {"": device}: that of a whole model, in a device_map
     return Table(items)
 
 

@@ -348,7 +348,7 @@ class Interpreter:
         past = Fact("past", True, test)
         if not (has(stays.when_true, "cuda") or has(stays.when_false, "cuda", False)):
             return stays.when_true | {past}  # a tensor's device, not the machine, is asked for
-        if self.arms or has(self.guards, "option"):
+        if self.arms or has(self.guards | stays.when_true, "option"):
             self.note("refusal", test, "asked for")
             return stays.when_true | {past}
         self.note("refusal", test)
