@@ -165,6 +165,16 @@ class TensorMadeInForward(Rule):
         Example("""
             import torch
 
+            class Stop(torch.nn.Module):
+                def forward(self, labels):
+                    masks = (labels != -100.0)[:, 0]
+                    return torch.cat([~masks * 1.0, torch.ones(masks.size(0)).to(masks.device)])
+
+            Stop()(torch.ones(2, 2, device=torch.accelerator.current_accelerator() or torch.device("cpu")))
+            """),
+        Example("""
+            import torch
+
             class Shift(torch.nn.Module):
                 def forward(self, x):
                     steps = torch.arange(x.size(1), device=x.device)

@@ -236,6 +236,20 @@ class ModelAndBatchApart(Rule):
         Example("""
             import torch
 
+            def scale(samples, steps):
+                sigmas = torch.linspace(0.01, 50, 10).to(samples.device)
+                return sigmas[steps.to(samples.device)] * samples
+
+            def encode(images):
+                return {"latents": images * 0.18215}
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            latents = encode(torch.rand(2, device=device))["latents"].clone()
+            scale(latents, torch.tensor([1, 2], device=device))
+            """),
+        Example("""
+            import torch
+
             class Portable(torch.nn.Linear):
                 def forward(self, x):
                     return super().forward(x.to(self.weight.device))
