@@ -62,6 +62,18 @@ class CudaMethod(Rule):
         Example("""
             import torch
 
+            def embed(model, wave):
+                try:
+                    return model(wave.cuda())
+                                      ^^^^ MPS102
+                except RuntimeError:  # out of memory; no CUDA is an AssertionError
+                    return None
+
+            embed(torch.nn.Linear(2, 2), torch.zeros(1, 2))
+            """),
+        Example("""
+            import torch
+
             model = torch.nn.Linear(2, 2)
             model.cuda()
                   ^^^^ MPS102

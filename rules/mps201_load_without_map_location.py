@@ -61,7 +61,7 @@ class LoadWithoutMapLocation(Rule):
     expect = Raises(RuntimeError, _TEXT, same_on_linux=True)
 
     def check(self, call: ast.Call, facts: Facts) -> Iterator[Finding]:
-        if _is_left_open(call, facts) and not facts.guarded(call):
+        if _is_left_open(call, facts) and not facts.guarded(call, RuntimeError):
             message = 'a checkpoint saved from CUDA does not load without CUDA; add map_location="cpu"'
             yield self.finding(facts.source.token(call.func), message)
 

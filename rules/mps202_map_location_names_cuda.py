@@ -64,7 +64,7 @@ class MapLocationNamesCuda(Rule):
 
     def check(self, call: ast.Call, facts: Facts) -> Iterator[Finding]:
         argument = facts.argument(call, "map_location", _POSITION[facts.name(call.func) or "torch.load"])
-        if argument is None or facts.guarded(call):
+        if argument is None or facts.guarded(call, RuntimeError):
             return
         destinations = argument.values if isinstance(argument, ast.Dict) else [argument]
         for node in (named for one in destinations for named in facts.cuda_named_in(one)):

@@ -156,6 +156,27 @@ class CudaOnlyCall(Rule):
             """),
         Example("""
             import torch
+
+            class Engine:
+                def load(self, path):
+                    try:
+                        import tensorrt as trt
+                    except ImportError:
+                        install("tensorrt")
+                        import tensorrt as trt
+
+                    class Calibrator(trt.IInt8Calibrator):
+                        def get_batch(self, names):
+                            return torch.cuda.current_stream()
+
+                    torch.cuda.synchronize()
+                    return trt.Runtime(trt.Logger()), Calibrator()
+
+            def install(package):
+                raise RuntimeError(f"pip install {package}")
+            """),
+        Example("""
+            import torch
             if torch.accelerator.is_available():
                 torch.accelerator.synchronize()
             """),

@@ -40,7 +40,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..facts.third_party import NO_USE_ON_MACS, NOT_ON_MACS
+from ..facts.third_party import NEED_CUDA, NOT_ON_MACS, needs_cuda
 from ..finding import Finding, Severity, Span
 from ..rule import Example, Raises, Rule, World, imports
 
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from ..facts import Facts
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_PACKAGES = NOT_ON_MACS | NO_USE_ON_MACS
 # A condition that asks whether a package, or what it needs, is there.
 _ASKS = re.compile(r"\bis_|avail|install|has_|have_|find_spec|exist|TYPE_CHECKING|enable|support|version|cuda|gpu|nvidia", re.IGNORECASE)
 
@@ -58,19 +57,19 @@ class CudaOnlyImport(Rule):
     name = "cuda-only-import"
     severity = Severity.ERROR
     world = World.AS_WRITTEN
-    where = imports(*{name.partition(".")[0] for name in _PACKAGES})
+    where = imports(*{name.partition(".")[0] for name in NEED_CUDA})
     expect = Raises(ModuleNotFoundError, "No module named 'triton'", same_on_linux=True)
 
     def check(self, node: ast.Import | ast.ImportFrom, facts: Facts) -> Iterator[Finding]:
         for name, span in _named(node, facts):
-            package = _package(name)
+            package = needs_cuda(name)
             if package is None or not _is_needed(node, package, facts):
                 continue
             others = list(_others(node, package, facts))
             if any(facts.guarded(one, ModuleNotFoundError) or _is_needed(one, package, facts) for one in others):
                 continue
             sure = package in NOT_ON_MACS and not _may_be_left(node, facts)
-            message = f"{package} {'is not there' if package in NOT_ON_MACS else 'does not work'} without CUDA; {_PACKAGES[package]}"
+            message = f"{package} {'is not there' if package in NOT_ON_MACS else 'does not work'} without CUDA; {NEED_CUDA[package]}"
             yield self.finding(span, message, severity=None if sure else Severity.WARNING)
 
     bad = [
@@ -158,13 +157,9 @@ def _named(node: ast.Import | ast.ImportFrom, facts: Facts) -> Iterator[tuple[st
     elif node.module and not node.level:
         span = facts.source.span(node)
         column = facts.source.lines[span.line - 1].find(node.module, span.column + len("from"))
-        names = {f"{node.module}.{alias.name}" for alias in node.names} & _PACKAGES.keys()  # from nvidia import dali
+        names = {f"{node.module}.{alias.name}" for alias in node.names} & NEED_CUDA.keys()  # from nvidia import dali
         place = Span(span.line, column, span.line, column + len(node.module)) if column > 0 else span
         yield names.pop() if names else node.module, place
-
-
-def _package(module: str) -> str | None:
-    return next((name for name in _PACKAGES if module == name or module.startswith(f"{name}.")), None)
 
 
 def _is_needed(node: ast.Import | ast.ImportFrom, package: str, facts: Facts) -> bool:
@@ -196,5 +191,5 @@ def _others(node: ast.AST, package: str, facts: Facts) -> Iterator[ast.Import | 
         if not isinstance(other, (ast.Import, ast.ImportFrom)) or not facts.reached(other):
             continue
         if other.lineno < node.lineno or facts.guarded(other, ModuleNotFoundError):  # type: ignore[attr-defined]
-            if any(_package(name) == package for name, _ in _named(other, facts)):
+            if any(needs_cuda(name) == package for name, _ in _named(other, facts)):
                 yield other

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PORTABLE = frozenset({"mps", "portable"})
 _ASKS = ("cuda", "cuda-device")  # a condition that asks for CUDA, in the machine or of what is at hand
-_ELSEWHERE = {"mac": True, "mps": True, "past": False}  # code kept from a Mac by these is nothing to it
+_ELSEWHERE = {"mac": True, "mps": True, "past": False, "behind": False}  # code kept from a Mac by these is nothing to it
 
 
 _SAYS_LITTLE = ("named", "local", "made")
@@ -143,7 +143,7 @@ class DeviceLog:
         if isinstance(value, TensorType):
             self.types[value.origin] = (how, value.name)
             guards = run.literal_guards.get(value.origin, NOTHING) | run.guards
-            if not has(guards, "caught TypeError"):
+            if not has(guards, "caught RuntimeError" if how == "cast" else "caught TypeError"):
                 self.use(value.origin, Use("type", node, guards))
 
     def excuse(self, value: Value | None) -> None:

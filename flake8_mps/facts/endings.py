@@ -52,7 +52,7 @@ _CAUGHT_BY = {f"builtins.{name}": (name,) for name in _FAILURES} | {
     "builtins.RuntimeError": ("RuntimeError", "NotImplementedError"), "builtins.LookupError": ("KeyError",),
     "builtins.ImportError": ("ImportError", "ModuleNotFoundError"),
 }
-_USUAL = ("AssertionError", "RuntimeError")  # of .cuda(), .to("cuda") and torch.load
+_OF_DEVICES = "AssertionError"  # what .cuda() and .to("cuda") raise: _lazy_init of torch/cuda/__init__.py
 
 
 def _called(run: Interpreter, call: ast.expr | None) -> tuple[str, str]:
@@ -111,7 +111,7 @@ def caught_by(run: Interpreter, handler: ast.ExceptHandler) -> Guards:
 
 def _caught(names: Iterable[str], node: ast.AST) -> Guards:
     facts = {Fact(f"caught {name}", True, node) for name in names}
-    if any(name in names for name in _USUAL):
+    if _OF_DEVICES in names:
         facts.add(Fact("caught", True, node))
     return frozenset(facts)
 

@@ -105,7 +105,8 @@ def _run_function(run: Interpreter, function: Function, bound: Env, info: ClassI
     sites = {key for key, value in env.items() if isinstance(value, Standing) and value is not before.get(key)}
     kept = _state_of(env, frame.receiver) if run.frame.info is info and frame.receiver == run.frame.receiver else {}
     assured = frozenset.intersection(*(guards for _, guards in frame.returns)) if frame.returns else NOTHING
-    return result, {**kept, **{site: env[site] for site in sites}}, run.for_others(assured - run.guards)
+    after = frozenset(fact for fact in run.for_others(assured - run.guards) if fact.kind != "behind")
+    return result, {**kept, **{site: env[site] for site in sites}}, after
 
 
 def _state(run: Interpreter, info: ClassInfo, receiver: str) -> Env:

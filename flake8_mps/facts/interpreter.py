@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from ..source import Source
@@ -122,10 +122,11 @@ class Interpreter:
         if key not in self.events:
             self.events[key] = Event(kind, node, how, self.guards, trail, detail)
 
-    def reach(self, node: ast.AST) -> None:
-        """Keeps what holds at a node, whichever way it is come to."""
+    def reach(self, node: ast.AST, but: Container[str] = ()) -> None:
+        """Keeps what holds at a node, ``but`` facts of these kinds, whichever way it is come to."""
+        guards = frozenset(fact for fact in self.guards if fact.kind not in but) if but else self.guards
         seen = self.guards_at.get(node)
-        self.guards_at[node] = self.guards if seen is None else seen & self.guards
+        self.guards_at[node] = guards if seen is None else seen & guards
 
     def eval(self, node: ast.expr) -> Value:
         return _EVALUATE.get(type(node), _children)(self, node)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..shapes import FUNCTIONS
-from . import arithmetic, conditions, endings, functions, lookups, methods, tables
+from . import arithmetic, conditions, endings, functions, lookups, methods, tables, third_party
 from .classes import ClassInfo, describe
 from .conditions import NO_FLAG
 from .frames import Env, Frame
-from .guards import NOTHING, Fact, Guards
+from .guards import NOTHING, Fact, Guards, common, has
 from .values import UNKNOWN, Batch, Class, Const, Flag, Function, Items, Many, Name, Table, Tensor
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def _try(run: Interpreter, node: ast.Try) -> bool:
     done = conditions.come_by(run.last_guards - guards)  # the body, to its end
     if ends and node.orelse:
         ends, after = run.branch(node.orelse, after, run.guards | done.when_true)
+    ways = [run.last_guards - (guards - run.guards)] if ends else []
     arms = []
     for handler in node.handlers:
         _handled(run, handler)
@@ -132,6 +134,8 @@ def _try(run: Interpreter, node: ast.Try) -> bool:
         body_arm.excuse_if(mark.until(run.devices), run.devices)
         if handler_ends:
             arms.append(env)
+            ways.append(run.last_guards)
+    run.guards = run.guards | functools.reduce(common, ways) if ways else run.guards
     if ends:
         run.enter(after)
         for env in arms:
@@ -282,7 +286,7 @@ def _nonlocal(run: Interpreter, node: ast.Nonlocal) -> bool:
 
 
 def _import(run: Interpreter, node: ast.Import) -> bool:
-    run.reach(node)
+    run.reach(node, {"behind"})
     for alias in node.names:
         run.modules.add(alias.name.partition(".")[0])
         if alias.asname:
@@ -290,11 +294,12 @@ def _import(run: Interpreter, node: ast.Import) -> bool:
         else:
             top = alias.name.partition(".")[0]
             run.env[top] = Name(top)
+        _only_elsewhere(run, node, alias.name)
     return True
 
 
 def _import_from(run: Interpreter, node: ast.ImportFrom) -> bool:
-    run.reach(node)
+    run.reach(node, {"behind"})
     module = "." * node.level + (node.module or "")
     if not node.level:
         run.modules.add(module.partition(".")[0])
@@ -304,7 +309,16 @@ def _import_from(run: Interpreter, node: ast.ImportFrom) -> bool:
             continue
         name = f"{module}.{alias.name}"
         run.env[alias.asname or alias.name] = Name(tables.SAME_AS.get(name, name))
+    _only_elsewhere(run, node, module)
     return True
+
+
+def _only_elsewhere(run: Interpreter, node: ast.stmt, module: str) -> None:
+    """A Mac comes to nothing behind the import of what it cannot have: in a function, which is for that package, and
+    where the failure is handled. Behind any other import the program goes on once that one is mended."""
+    if third_party.needs_cuda(module) in third_party.NOT_ON_MACS:
+        if run.depth or has(run.guards, "caught ImportError") or has(run.guards, "caught ModuleNotFoundError"):
+            run.guards = run.guards | {Fact("behind", True, node)}
 
 
 # --- functions and classes ---------------------------------------------------------------------------------------

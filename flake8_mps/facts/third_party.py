@@ -82,3 +82,9 @@ NOT_ON_MACS = dict.fromkeys((
 ), _GUARD) | dict.fromkeys(("flash_attn", "flash_attn_interface", "flashinfer", "sageattention"), _ATTENTION)
 # Those that can be installed on a Mac, and fail there in use; asked of pip for xformers alone.
 NO_USE_ON_MACS = {"xformers": _ATTENTION, "pynvml": _GUARD, "apex": "use PyTorch's own layers", "deepspeed.ops": _GUARD}
+NEED_CUDA = NOT_ON_MACS | NO_USE_ON_MACS
+
+
+def needs_cuda(module: str) -> str | None:
+    """The package of NEED_CUDA that a module belongs to."""
+    return next((name for name in NEED_CUDA if module == name or module.startswith(f"{name}.")), None)
