@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -28,8 +29,14 @@ if TYPE_CHECKING:
 
 DEEPEST = 12_000  # frames: an expression nests as deeply as the parser lets it, and facts follow it all the way
 
-# A file without any of these words is no file of ours, and costs no more than looking for them.
+# A file without any of these words, and that imports none of the packages that know devices by words of their own, is no
+# file of ours, and costs no more than looking for them.
 FAMILIES = ("torch", "cuda")
+PACKAGES = (
+    "accelerate", "clip", "demucs", "diffusers", "lightning", "lightning_fabric", "open_clip", "optimum", "peft", "safetensors",
+    "sentence_transformers", "transformers", "trl", "ultralytics", "unsloth", "whisper",
+)
+_IMPORTS = re.compile(rf"^[ \t]*(?:from|import)[ \t]+(?:{'|'.join(PACKAGES)})\b", re.MULTILINE)
 
 
 @dataclass
@@ -71,7 +78,7 @@ def lint(source: Source, config: Config, statistics: Statistics | None = None) -
 
 def passes(text: str) -> bool:
     """The gate: False for a text in which no rule can find anything."""
-    return any(word in text for word in FAMILIES) and search().passes(text)
+    return (any(word in text for word in FAMILIES) or _IMPORTS.search(text) is not None) and search().passes(text)
 
 
 def _explained(finding: Finding, source: Source) -> Finding:

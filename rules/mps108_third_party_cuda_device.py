@@ -8,11 +8,13 @@ Many packages take a device by another name than `device=`, and fail where their
   available.`
 - `Trainer(strategy="ddp")`: `ValueError: ... strategies from the DDP family are not supported on the MPS accelerator.`
 - `Trainer(gpus=1)`: the accelerator is not available; since Lightning 2.0 there is no such parameter
+- `Trainer(accelerator="gpu", devices=2)`: `You requested gpu: [0, 1] But your machine only has: [0]`
+- `Trainer(accelerator="gpu", precision=64)`: float64 for the model, which MPS refuses with a `TypeError`
 - `model.train(device=0)` of ultralytics: `ValueError: Invalid CUDA 'device=0' requested.`
 
-Others choose for themselves when they are given none: `clip.load`, `whisper.load_model` and `demucs.api.Separator` take
-CUDA or the CPU, so on a Mac the CPU, and say nothing. That is a warning, and none where the model is moved afterwards.
-(Whisper's `word_timestamps=True` needs float64, so the CPU: leave `device="cpu"` there.)
+Others choose for themselves when they are given none: `clip.load`, `whisper.load_model`, `demucs.api.Separator` and the
+models of ultralytics take CUDA or the CPU, so on a Mac the CPU, and say nothing. That is a warning, and none where the
+model is moved. (Whisper's `word_timestamps=True` needs float64, so the CPU: leave `device="cpu"` there.)
 
 Some words that look alike are right: `accelerator="gpu"` and `pipeline(device=0)` mean MPS on a Mac, `Reader(gpu=True)` of
 easyocr does so in 1.7.2. A `device="cuda"` is MPS101's, whoever is given it.
@@ -40,14 +42,13 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..facts.third_party import CHOOSES_CUDA, LITERALS, POSITIONS, Literal
+from ..facts.third_party import CHOOSES_CUDA, LITERALS, OBJECTS_CHOOSE_CUDA, POSITIONS, Literal
 from ..finding import Finding, Severity
 from ..rule import Example, Raises, Rule, Runs, World, calls, keywords, literals
 
 if TYPE_CHECKING:
     from ..facts import Facts
 
-_NOT_MPS = ("cpu", "tpu", "cuda")  # the CPU has DDP too; CUDA is reported for itself
 _REFUSED = Raises(Exception, "can not run on your system since the accelerator is not available.")
 _ON_CPU = Runs("the model is on the CPU, where the Mac's GPU was free")
 
@@ -57,7 +58,7 @@ class ThirdPartyCudaDevice(Rule):
     name = "third-party-cuda-device"
     severity = Severity.ERROR
     world = World.AS_WRITTEN
-    where = literals(keywords(*LITERALS)) | calls(*POSITIONS, *CHOOSES_CUDA)
+    where = literals(keywords(*LITERALS)) | calls(*POSITIONS, *CHOOSES_CUDA, *OBJECTS_CHOOSE_CUDA)
     expect = Raises(AssertionError, "Torch not compiled with CUDA enabled")
 
     def check(self, found: ast.keyword | ast.Call, facts: Facts) -> Iterator[Finding]:
@@ -71,16 +72,20 @@ class ThirdPartyCudaDevice(Rule):
         call = facts.parent(found)
         if not isinstance(call, ast.Call) or facts.is_own(call) or not row.callee.search(_name(call, facts)):
             return
+        accelerator = facts.argument(call, "accelerator") if row.unless or row.only else None
+        kind = getattr(accelerator, "value", None)
+        if isinstance(accelerator, ast.IfExp) or kind in row.unless or row.only and kind not in row.only:
+            return
+        sure = not facts.optional(found) and (accelerator is None or isinstance(accelerator, ast.Constant))
         for value in _parts(found.value, row):
-            open_to_cpu = found.arg == "strategy" and (accelerator := facts.argument(call, "accelerator")) is not None
-            if open_to_cpu and (isinstance(accelerator, ast.IfExp) or getattr(accelerator, "value", None) in _NOT_MPS):
-                return
-            sure = not facts.optional(found) and (not open_to_cpu or isinstance(accelerator, ast.Constant))
             message = f"{found.arg}={facts.source.text_of(value)} {row.breaks}; {row.instead}"
             yield self.finding(facts.source.token(value), message, severity=None if sure else Severity.WARNING)
 
     def _call(self, call: ast.Call, facts: Facts) -> Iterator[Finding]:
         name = facts.name(call.func) or ""
+        for use in _without_device(call, OBJECTS_CHOOSE_CUDA[name], facts)[:1] if name in OBJECTS_CHOOSE_CUDA else ():
+            message = f"ultralytics runs .{use.func.attr}() on the CPU of a Mac; give it device=device"
+            yield self.finding(facts.source.attribute(use.func), message, severity=Severity.WARNING)
         device = facts.argument(call, "device", position=POSITIONS.get(name, CHOOSES_CUDA.get(name)))
         if isinstance(device, ast.Constant) and device in call.args and str(device.value).startswith("cuda"):
             message = f"{facts.source.text_of(device)} raises without CUDA; choose cuda, mps or cpu at run time"
@@ -131,6 +136,26 @@ class ThirdPartyCudaDevice(Rule):
                                                                ^^^^^^ MPS108
             """, expect=Raises(ValueError, "Invalid CUDA 'device=0,1' requested.")),
         Example("""
+            from ultralytics import YOLO
+
+            model = YOLO("yolo11n.pt")
+            results = model.predict("bus.jpg", conf=0.5)
+                            ^^^^^^^ MPS108
+            """, expect=_ON_CPU),
+        Example("""
+            import lightning as L
+
+            trainer = L.Trainer(accelerator="gpu", devices=2, precision="64")
+                                                           ^ MPS108
+                                                                        ^^^^ MPS108
+            """, expect=Raises(Exception, "You requested gpu: [0, 1]")),
+        Example("""
+            import whisper
+
+            model = whisper.load_model("base")
+                    ^^^^^^^^^^^^^^^^^^ MPS108
+            """, expect=_ON_CPU),
+        Example("""
             from safetensors.torch import load_file
 
             weights = load_file("unet.safetensors", "cuda")
@@ -167,6 +192,19 @@ class ThirdPartyCudaDevice(Rule):
                 return many, Trainer(accelerator="gpu", devices=1)
             """),
         Example("""
+            from lightning import Trainer
+            from ultralytics import YOLO
+
+            def run(data, device):
+                Trainer(accelerator="cpu", devices=4, precision="64-true")
+                Trainer(devices=2)  # on the CPU, in Lightning 1
+                YOLO("yolo11n.pt").train(data=data, device=device)
+                model = YOLO("yolo11n.pt")
+                model.to(device)
+                model.export(format="onnx")
+                return model.predict("bus.jpg")
+            """),
+        Example("""
             import torch
 
             def plan(gpus, strategy, device_map):
@@ -188,6 +226,21 @@ def _parts(value: ast.expr, row: Literal) -> Iterator[ast.expr]:
         text = repr(part.value) if isinstance(part, ast.Constant) else ast.unparse(part)
         if isinstance(part, (ast.Constant, ast.JoinedStr, ast.List, ast.UnaryOp)) and row.value.match(text):
             yield part
+
+
+def _without_device(call: ast.Call, methods: frozenset[str], facts: Facts) -> list[ast.Call]:
+    """The calls of these methods that give no device, of an object that gets none anywhere."""
+    parent = facts.parent(call)
+    target = ast.unparse(parent.targets[0]) if isinstance(parent, ast.Assign) else ast.unparse(call)
+    if _is_moved(call, facts):
+        return []
+    found = [
+        node for node in ast.walk(facts.source.tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in methods
+        and ast.unparse(node.func.value) == target
+    ]
+    given = any(facts.argument(use, "device") is not None or facts.has_star(use) for use in found)
+    return [] if given else sorted(found, key=lambda use: use.lineno)
 
 
 def _is_moved(call: ast.Call, facts: Facts) -> bool:

@@ -11,7 +11,8 @@ Some options of optimizers, models and trainers pick CUDA kernels, and are refus
   accelerate#3373 it works on MPS with torch >= 2.8, which has a GradScaler for it; older releases say
   `ValueError: FP16 Mixed precision training ... can only be used on CUDA devices.` from transformers
 - `tf32=True`: `ValueError: --tf32 requires Ampere or a newer GPU arch, cuda>=11 and torch>=1.7`
-- `optim="paged_adamw_8bit"` and its kin: the optimizers of bitsandbytes have no MPS kernels, in no release
+- `half_precision_backend="apex"`: `ImportError: Using FP16 with APEX but APEX is not installed` from transformers 4
+- `optim="paged_adamw_8bit"` and its kin: bitsandbytes 0.50 has no such optimizer for MPS
 - `pipe.enable_xformers_memory_efficient_attention()`: `ValueError: torch.cuda.is_available() should be True but is False.`
 
 All are warnings: what the installed release of the library does is not in the source.
@@ -29,8 +30,8 @@ There is no automatic fix. `"sdpa"` and 16 bits give nearly the same numbers, at
 
 ## Sources
 - torch 2.13, executed on the CPU build: `_get_capturable_supported_devices` in `torch/optim/optimizer.py`.
-- diffusers 0.42, `models/attention_processor.py` (xformers); transformers 4, `modeling_utils.py`, `training_args.py` and
-  `quantizers/quantizer_bnb_8bit.py`.
+- diffusers 0.42, `models/attention_processor.py` (xformers); the table `ARGUMENTS` of `flake8_mps/facts/third_party.py` names
+  package, release and place for each of the others.
 - huggingface/accelerate#3373 and #3718 (fp16), bitsandbytes-foundation/bitsandbytes#1983 (MPS), miccunifi/ladi-vton#42 (a Mac).
 """
 
@@ -38,44 +39,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from ..facts.third_party import ARGUMENTS, KNOWS_ARGUMENTS, Argument
 from ..finding import Finding
 from ..rule import Example, Raises, Rule, Severity, World, keywords, methods
 
 if TYPE_CHECKING:
     from ..facts import Facts
 
-
-class Row(NamedTuple):
-    """A value of an argument that needs CUDA. ``callee``: how the name of a library's function ends; empty for any."""
-
-    values: tuple[object, ...]
-    needs: str
-    instead: str
-    callee: str = ""
-
-
-_FLASH = Row(("flash_attention_2", "flash_attention_3"), "needs flash_attn, so CUDA", 'write "sdpa"')
-_BITS = Row((True,), "needs CUDA but for bitsandbytes of 2026", "load float16 on a Mac")
-_8_BIT_OPTIMIZERS = tuple(
-    f"{paged}{name}{bits}" for paged in ("", "paged_") for name in ("adamw", "lion", "ademamix") for bits in ("_8bit", "_32bit")
-)
-_ROWS = {
-    "attn_implementation": _FLASH,
-    "use_flash_attention_2": _FLASH._replace(values=(True,), instead='write attn_implementation="sdpa"'),
-    "load_in_8bit": _BITS,
-    "load_in_4bit": _BITS,
-    "capturable": Row((True,), "is for CUDA graphs and raises on MPS", "leave it out"),
-    "fp16": Row((True,), "needs torch 2.8 and a new accelerate on MPS", "write torch.cuda.is_available()", "Arguments Config"),
-    "fp16_full_eval": Row((True,), "is refused on MPS by older releases", "write torch.cuda.is_available()", "Arguments Config"),
-    "mixed_precision": Row(("fp16",), "needs torch 2.8 and a new accelerate on MPS", 'write "no"', "Accelerator"),
-    "tf32": Row((True,), "needs an NVIDIA GPU", "write torch.cuda.is_available()", "Arguments Config"),
-    "optim": Row(
-        (*_8_BIT_OPTIMIZERS, "adamw_bnb_8bit", "adamw_apex_fused"), "has no kernels for MPS", 'write "adamw_torch"', "Arguments Config"
-    ),
-}
-_FAMILY = frozenset({"torch", "transformers", "diffusers", "accelerate", "trl", "peft", "sentence_transformers"})
 _XFORMERS = "enable_xformers_memory_efficient_attention"
 
 
@@ -84,16 +56,16 @@ class CudaOnlyArgument(Rule):
     name = "cuda-only-argument"
     severity = Severity.WARNING
     world = World.AS_WRITTEN
-    where = keywords(*_ROWS) | methods(_XFORMERS)
+    where = keywords(*ARGUMENTS) | methods(_XFORMERS)
     expect = Raises(AssertionError, "If capturable=True, params and state_steps must be on supported devices", same_on_linux=True)
 
     def check(self, found: ast.keyword | ast.Call, facts: Facts) -> Iterator[Finding]:
-        if not facts.modules & _FAMILY or facts.guarded(found) or _is_asked(found, facts):
+        if not facts.modules & KNOWS_ARGUMENTS or facts.guarded(found) or _is_asked(found, facts):
             return
         if isinstance(found, ast.Call):
             if not any(getattr(one, "name", None) == _XFORMERS for one in facts.around(found)):  # which hands it on
                 yield self.finding(facts.source.token(found.func), "xformers' attention needs CUDA; leave it out for sdpa")
-        elif (row := _ROWS[found.arg or ""]) and _fits(found, row, facts):
+        elif (row := ARGUMENTS[found.arg or ""]) and _fits(found, row, facts):
             message = f"{found.arg}={ast.unparse(found.value)} {row.needs}; {row.instead}"
             yield self.finding(facts.source.token(found), message)
 
@@ -134,6 +106,13 @@ class CudaOnlyArgument(Rule):
                                                  ^^^^ MPS610
                                                             ^^^^^ MPS610
             """, expect=Raises(ValueError, "fp16 mixed precision requires a GPU (not 'mps').")),
+        Example("""
+            from transformers import TrainingArguments
+
+            arguments = TrainingArguments("out", no_cuda=False, tf32=True, half_precision_backend="apex")
+                                                                ^^^^ MPS610
+                                                                           ^^^^^^^^^^^^^^^^^^^^^^ MPS610
+            """, expect=Raises(ValueError, "--tf32 requires Ampere or a newer GPU arch, cuda>=11 and torch>=1.7")),
         Example("""
             import torch
             from diffusers import StableDiffusionPipeline
@@ -180,7 +159,7 @@ class CudaOnlyArgument(Rule):
     ]
 
 
-def _fits(found: ast.keyword, row: Row, facts: Facts) -> bool:
+def _fits(found: ast.keyword, row: Argument, facts: Facts) -> bool:
     """Whether the value is one that needs CUDA, given to a function of such a name."""
     if not isinstance(found.value, ast.Constant) or (type(found.value.value), found.value.value) not in (
         (type(value), value) for value in row.values
@@ -188,7 +167,7 @@ def _fits(found: ast.keyword, row: Row, facts: Facts) -> bool:
         return False
     call = facts.parent(found)
     name = facts.name(call.func) if row.callee and isinstance(call, ast.Call) else ""
-    return not row.callee or name is not None and name.partition(".")[0] in _FAMILY and name.endswith(tuple(row.callee.split()))
+    return not row.callee or name is not None and name.partition(".")[0] in KNOWS_ARGUMENTS and name.endswith(tuple(row.callee.split()))
 
 
 def _is_asked(found: ast.AST, facts: Facts) -> bool:

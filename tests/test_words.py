@@ -69,6 +69,34 @@ def test_found_by_whatever_name(code: str, line: int, program: str) -> None:
     assert (code, line) in reported(textwrap.dedent(program).lstrip())
 
 
+def test_the_gate_knows_the_packages_of_the_tables() -> None:
+    from flake8_mps.facts import third_party as tables
+    from flake8_mps.linter import FAMILIES, PACKAGES
+
+    called = {name.partition(".")[0] for name in (*tables.POSITIONS, *tables.CHOOSES_CUDA, *tables.OBJECTS_CHOOSE_CUDA)}
+    named = called.union(tables.KNOWS_ARGUMENTS, *(row.modules for row in tables.LITERALS.values()))
+    assert {name for name in named if not any(word in name for word in FAMILIES)} == set(PACKAGES)
+
+
+@pytest.mark.parametrize(("code", "text"), [
+    ("MPS108", "import whisper\n\nmodel = whisper.load_model('base')\n"),
+    ("MPS108", "from lightning import Trainer\n\nTrainer(accelerator='gpu', precision='64')\n"),
+    ("MPS108", "from ultralytics import YOLO\n\nYOLO('x.pt').predict(device=0)\n"),
+    ("MPS610", "from transformers import TrainingArguments\n\nTrainingArguments('out', fp16=True)\n"),
+    ("MPS610", "import diffusers\n\n\ndef faster(pipe):\n    pipe.enable_xformers_memory_efficient_attention()\n"),
+])
+def test_a_file_without_torch_comes_past_the_gate(code: str, text: str) -> None:
+    assert "torch" not in text and "cuda" not in text
+    assert code in {code for code, _ in reported(text)}
+
+
+@pytest.mark.parametrize("text", ["import numpy as np\n\nprecision = 64\nx = np.clip(1, 2, 3)\n", "# import whisper: no\n"])
+def test_a_file_of_nobody_s_stays_outside(text: str) -> None:
+    from flake8_mps.linter import passes
+
+    assert not passes(text)
+
+
 @pytest.mark.parametrize("call", ["config.update({})", "json.load(file)", "pickle.load(file)"])
 def test_a_method_of_something_else_is_no_word(call: str) -> None:
     from flake8_mps.linter import search
