@@ -30,15 +30,19 @@ and want a `.to(device)`.
   wheel for Macs holds the same Python files as the CPU wheel for Linux. Older releases say the same.
 - `torch/hub.py`: `load_state_dict_from_url` passes `map_location` on, None unless given; `torch/jit/_serialization.py`:
   modules move "to the devices they were saved from".
+- `LRScheduler.state_dict` and `GradScaler.state_dict` (torch 2.13, `optim/lr_scheduler.py`, `amp/grad_scaler.py`) hold
+  numbers: what is loaded into a scheduler or a scaler has no storages, and is not reported.
 - Seen on Macs: invoke-ai/InvokeAI#3719, OpenTalker/SadTalker#440, neonbjb/tortoise-tts#855.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..facts.names import last_name
 from ..finding import Finding
 from ..rule import Example, Raises, Rule, Severity, World, calls, checkpoint
 
@@ -47,6 +51,9 @@ if TYPE_CHECKING:
 
 # The place of map_location among the positional arguments.
 _POSITION = {"torch.load": 1, "torch.jit.load": 1, "torch.hub.load_state_dict_from_url": 2}
+
+# What keeps numbers, not tensors, in its state: a learning rate's schedule, a loss scale.
+_OF_NUMBERS = re.compile(r"(?:^|_)(?:scheduler|sched|scaler)$", re.IGNORECASE)
 
 _TEXT = "Attempting to deserialize object on a CUDA device"
 _UNET = checkpoint("unet.pth", device="cuda")
@@ -61,7 +68,7 @@ class LoadWithoutMapLocation(Rule):
     expect = Raises(RuntimeError, _TEXT, same_on_linux=True)
 
     def check(self, call: ast.Call, facts: Facts) -> Iterator[Finding]:
-        if _is_left_open(call, facts) and not facts.guarded(call, RuntimeError):
+        if _is_left_open(call, facts) and not facts.guarded(call, RuntimeError) and not _holds_numbers(call, facts):
             message = 'a checkpoint saved from CUDA does not load without CUDA; add map_location="cpu"'
             yield self.finding(facts.source.token(call.func), message)
 
@@ -117,6 +124,14 @@ class LoadWithoutMapLocation(Rule):
         Example("""
             import torch
 
+            optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+            scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 10)
+            torch.save(scheduler.state_dict(), "scheduler.pt")
+            scheduler.load_state_dict(torch.load("scheduler.pt"))
+            """),
+        Example("""
+            import torch
+
             state = torch.load("unet.pth", map_location="cpu")
             print(state["weight"].sum())
             """, given=_UNET),
@@ -165,3 +180,11 @@ def _is_left_open(call: ast.Call, facts: Facts) -> bool:
     if location is None:
         return not facts.has_star(call)
     return isinstance(location, ast.Constant) and location.value is None
+
+
+def _holds_numbers(call: ast.Call, facts: Facts) -> bool:
+    """``scheduler.load_state_dict(torch.load(...))``."""
+    user = facts.parent(call)
+    if not isinstance(user, ast.Call) or not isinstance(user.func, ast.Attribute) or user.func.attr != "load_state_dict":
+        return False
+    return _OF_NUMBERS.search(last_name(user.func.value)) is not None

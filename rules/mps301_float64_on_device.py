@@ -129,6 +129,30 @@ class Float64OnDevice(Rule):
     good = [
         Example("""
             import torch
+
+            class Evaluator:
+                def __init__(self, device):
+                    self.device = device
+                    self.outputs = []
+
+                def update(self, output):
+                    self.outputs.append(output.to(self.device).cpu())
+
+                def compute(self):
+                    return _precision(torch.cat(self.outputs))
+
+            def _share(output: torch.Tensor):
+                return torch.zeros(len(output), dtype=torch.float64, device=output.device)
+
+            def _precision(output: torch.Tensor):
+                return _share(output).mean()
+
+            evaluator = Evaluator(torch.accelerator.current_accelerator() or torch.device("cpu"))
+            evaluator.update(torch.zeros(3))
+            print(evaluator.compute())
+            """),
+        Example("""
+            import torch
             import torch.distributed as dist
 
             def total(device, *counts):

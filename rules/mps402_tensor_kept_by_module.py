@@ -170,6 +170,7 @@ class TensorKeptByModule(Rule):
                 def __init__(self, depth):
                     super().__init__()
                     self.parts = [nn.Dropout(rate.item()) for rate in torch.linspace(0, 0.1, depth)]
+                    self.parts.append(nn.Sequential())
                     self.layers = [nn.Linear(3, 3), nn.ReLU()]
                     self.all = nn.Sequential(*self.layers)
 

@@ -26,6 +26,7 @@ from .values import (
 )
 
 
+Pending = tuple[Function, Guards, ClassInfo | None]  # a function, what holds where it is defined, and its class
 _EVALUATE, _children = expressions.EVALUATE, expressions.children
 _DEFAULT_DEVICE = ("set_default_device", "set_default_tensor_type", "with torch.device")
 
@@ -63,7 +64,7 @@ class Interpreter:
         self.last_guards: Guards = NOTHING  # what held where the last block ended
         self.running: set[ast.AST] = set()
         self.variants: dict[ast.AST, dict] = {}
-        self.pending: list[tuple[Function, Guards, ClassInfo | None]] = []
+        self.pending: list[Pending] = []
         self.ran: set[ast.AST] = set()
         self.run_with_defaults: set[ast.AST] = set()  # functions whose defaults are devices
         self.noted: set[ast.AST] = set()  # refusals that are findings
@@ -77,9 +78,7 @@ class Interpreter:
             defined = self.pending.pop(0)
             node = defined[0].node
             if wanted(node) and (node not in self.ran or node in self.run_with_defaults):
-                for other in self._callers(node):
-                    self._run_pending(*other)
-                self._run_pending(*defined)
+                self._run_after_callers(defined, ())
         self.devices.decide(self)
         for node, guards in self.default_float64 if self.uses_devices else ():
             self.guards = guards
@@ -93,7 +92,13 @@ class Interpreter:
             functions.call_function(self, function, [], {}, info)
             self.guards, self.rooted = NOTHING, False
 
-    def _callers(self, node: ast.AST) -> list[tuple[Function, Guards, ClassInfo | None]]:
+    def _run_after_callers(self, defined: Pending, above: tuple[Pending, ...]) -> None:
+        for other in self._callers(defined[0].node):
+            if other[0].node not in self.ran and other not in above:
+                self._run_after_callers(other, (*above, defined))
+        self._run_pending(*defined)
+
+    def _callers(self, node: ast.AST) -> list[Pending]:
         """Who calls a private function, for they alone give it its arguments."""
         name = getattr(node, "name", "")
         if not name.startswith("_") or name.startswith("__"):
@@ -210,7 +215,7 @@ class Interpreter:
         """Notes layers that a module keeps in a plain list, where neither .to() nor parameters() finds them."""
         info = self.frame.info
         parts = value.items if isinstance(value, Items) else (value.each,) if isinstance(value, Many) else ()
-        layers = [part for part in parts if isinstance(part, Module) and part.cls is not modules.STATELESS]
+        layers = [part for part in parts if isinstance(part, Module) and not modules.is_empty(self, part)]
         if layers and info is not None and info.is_module and not info.registers(self.source, target.attr):
             self.note("layers-in-list", target)
 

@@ -62,7 +62,7 @@ def attribute_of(run: Interpreter, receiver: Value, node: ast.Attribute) -> Valu
         held = run.env.get(path)
         if held is not None:
             return held
-    if receiver is UNKNOWN and path is None:
+    if receiver is UNKNOWN and path not in run.attributes:
         if attr == "device" and not _from_outside(run, node):
             return SOME_DEVICE
         return OUTSIDE_DEVICE if names_device(attr) else asked_by_name(attr)

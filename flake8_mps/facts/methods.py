@@ -283,6 +283,8 @@ def _module_method(run: Interpreter, module: Module, attr: str, args: Arguments)
     if attr in ("parameters", "buffers"):
         standing = run.standing(module)
         return Many(Tensor(standing.at, standing.dtype))
+    if attr in ("add_module", "append", "insert"):
+        run.children[module.site] = [*run.children.get(module.site, ()), *(v for v in args.all() if isinstance(v, Module))]
     if attr not in tables.MODULE_METHODS:
         place(run, module, Standing())
     return module if attr == "apply" else UNKNOWN

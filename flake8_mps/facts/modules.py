@@ -209,6 +209,13 @@ def _has_weights(run: Interpreter, module: Module, seen: frozenset) -> bool:
     return module.cls is not STATELESS and not tables.LOSSES.search(module.layer)
 
 
+def is_empty(run: Interpreter, module: Module) -> bool:
+    """True for a module that holds no tensors, whatever it stands on: ``nn.ReLU()``, ``nn.Sequential()``."""
+    call = module.site
+    made_of_nothing = isinstance(call, ast.Call) and not call.args and not call.keywords and not run.children.get(call)
+    return module.cls is STATELESS or module.layer == "Sequential" and made_of_nothing
+
+
 def run_lambda(run: Interpreter, value: Value) -> None:
     """``map_location=lambda storage, location: storage.cuda()`` is run where it stands, with its guards."""
     if isinstance(value, Function) and isinstance(value.node, ast.Lambda) and value.node not in run.ran:

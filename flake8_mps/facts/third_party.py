@@ -119,7 +119,7 @@ _FLASH = Argument(
     "transformers 5.23.0, modeling_utils.py: FlashAttention2 has been toggled on, but it cannot be used",
 )
 _BITS = Argument(
-    (True,), "needs CUDA but for bitsandbytes of 2026", "load float16 on a Mac",
+    (True,), "needs CUDA, or bitsandbytes from July 2026 on", "load float16 on a Mac",
     "transformers 4, quantizers/quantizer_bnb_8bit.py; bitsandbytes 0.50.2 has backends/mps",
 )
 _APEX = Argument(
