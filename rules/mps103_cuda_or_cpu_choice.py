@@ -58,7 +58,10 @@ class CudaOrCpuChoice(Rule):
         source = facts.source
         span = source.attribute(event.node.func) if event.how == "method" else source.token(event.node)
         what = "a Mac gets the CPU at best" if facts.only_if_asked(event) else "a Mac runs this on the CPU in silence"
-        yield self.finding(span, f"cuda or cpu: {what}; add mps to the choice")
+        message = f"cuda or cpu: {what}; add mps to the choice"
+        if facts.asks_of_a_tensor(event):
+            message = "only cuda is asked for: what is on mps takes the way of the CPU here; write .to(x.device)"
+        yield self.finding(span, message)
 
     bad = [
         Example("""
@@ -139,6 +142,25 @@ class CudaOrCpuChoice(Rule):
             """),
     ]
     good = [
+        Example("""
+            import os
+            import torch
+
+            def extension_works():
+                if not os.path.exists("kernels.so") or not torch.cuda.is_available():
+                    return False
+                return torch.ones(2, device="cuda").sum().item() == 2
+
+            print(extension_works())
+            """),
+        Example("""
+            import torch
+
+            def pretrained(model, path):
+                device = "cuda" if torch.cuda.is_available() else "cpu"
+                model.load_state_dict(torch.load(path, map_location=device))
+                return model
+            """),
         Example("""
             import os
             import torch

@@ -54,6 +54,8 @@ _POSITION = {"torch.load": 1, "torch.jit.load": 1, "torch.hub.load_state_dict_fr
 
 # What keeps numbers, not tensors, in its state: a learning rate's schedule, a loss scale.
 _OF_NUMBERS = re.compile(r"(?:^|_)(?:scheduler|sched|scaler)$", re.IGNORECASE)
+# Read by torchvision itself without map_location, on every machine (WeightsEnum.get_state_dict in models/_api.py).
+_SAVED_ON_CPU = "https://download.pytorch.org/models/"
 
 _TEXT = "Attempting to deserialize object on a CUDA device"
 _UNET = checkpoint("unet.pth", device="cuda")
@@ -68,7 +70,7 @@ class LoadWithoutMapLocation(Rule):
     expect = Raises(RuntimeError, _TEXT, same_on_linux=True)
 
     def check(self, call: ast.Call, facts: Facts) -> Iterator[Finding]:
-        if _is_left_open(call, facts) and not facts.guarded(call, RuntimeError) and not _holds_numbers(call, facts):
+        if _is_left_open(call, facts) and not facts.guarded(call, RuntimeError) and not _holds_no_cuda(call, facts):
             message = 'a checkpoint saved from CUDA does not load without CUDA; add map_location="cpu"'
             yield self.finding(facts.source.token(call.func), message)
 
@@ -121,6 +123,23 @@ class LoadWithoutMapLocation(Rule):
             """, expect=Raises(NotImplementedError, "with arguments from the 'CUDA' backend")),
     ]
     good = [
+        Example("""
+            import torch
+            from torch.utils import model_zoo
+
+            model_urls = {"resnet18": "https://download.pytorch.org/models/resnet18-5c106cde.pth"}
+
+            def resnet18(model):
+                model.load_state_dict(model_zoo.load_url(model_urls["resnet18"]))
+                return model
+            """),
+        Example("""
+            import torch
+
+            def bounds(path, units):
+                table = torch.load(path, weights_only=False)
+                return torch.from_numpy(table[units])
+            """),
         Example("""
             import torch
 
@@ -182,9 +201,38 @@ def _is_left_open(call: ast.Call, facts: Facts) -> bool:
     return isinstance(location, ast.Constant) and location.value is None
 
 
+def _holds_no_cuda(call: ast.Call, facts: Facts) -> bool:
+    """Whether the file shows that it reads nothing of a GPU's: published weights, numbers, or NumPy's arrays."""
+    return _is_published(call, facts) or _holds_numbers(call, facts) or _holds_arrays(call, facts)
+
+
+def _is_published(call: ast.Call, facts: Facts) -> bool:
+    """``load_url(model_urls["resnet18"])``, weights of torchvision's."""
+    source = facts.argument(call, "url", 0)
+    if isinstance(source, ast.Subscript) and isinstance(source.value, ast.Name):
+        source = facts.only_value(source.value)
+    addresses = source.values if isinstance(source, ast.Dict) else [source]
+    return bool(addresses) and all(str(facts.literal(one)).startswith(_SAVED_ON_CPU) for one in addresses)
+
+
 def _holds_numbers(call: ast.Call, facts: Facts) -> bool:
     """``scheduler.load_state_dict(torch.load(...))``."""
     user = facts.parent(call)
     if not isinstance(user, ast.Call) or not isinstance(user.func, ast.Attribute) or user.func.attr != "load_state_dict":
         return False
     return _OF_NUMBERS.search(last_name(user.func.value)) is not None
+
+
+def _holds_arrays(call: ast.Call, facts: Facts) -> bool:
+    """``table = torch.load(path)``, and then ``torch.from_numpy(table["means"])``."""
+    given, around = facts.parent(call), facts.around(call)
+    if not isinstance(given, ast.Assign) or not isinstance(given.targets[0], ast.Name):
+        return False
+    return any(_is_array(given.targets[0].id, node, facts) for node in ast.walk(around[-1]))
+
+
+def _is_array(name: str, node: ast.AST, facts: Facts) -> bool:
+    if not isinstance(node, ast.Call) or not node.args or facts.name(node.func) != "torch.from_numpy":
+        return False
+    source = node.args[0].value if isinstance(node.args[0], ast.Subscript) else node.args[0]
+    return isinstance(source, ast.Name) and source.id == name

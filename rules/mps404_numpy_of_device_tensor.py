@@ -128,6 +128,17 @@ class NumpyOfDeviceTensor(Rule):
     ]
     good = [
         Example("""
+            import torch
+
+            class Interface(torch.nn.Module):
+                def decode(self, tokens):
+                    assert tokens.dim() == 1
+                    tokens = tokens.numpy()
+                    return tokens[tokens != 0]
+
+            print(Interface().decode(torch.tensor([1, 0, 2])))
+            """),
+        Example("""
             import numpy as np
             import torch
 

@@ -238,6 +238,11 @@ class Facts:
         """True where somebody, not the machine, decides that CUDA is used: by an option, or by leaving a default be."""
         return (has(event.guards, "option") or has(event.guards, "default")) and not has(event.guards, "cuda")
 
+    @staticmethod
+    def asks_of_a_tensor(event: Event) -> bool:
+        """True where a tensor's device, or another that is at hand, is asked for CUDA, and not the machine."""
+        return has(event.guards, "cuda-device") and not has(event.guards, "cuda")
+
     def out_of_reach_once_ported(self, found: Event | ast.AST) -> bool:
         """True for an event or a node that MPS never meets: under ``x.is_cuda``, ``device.type != "mps"`` and the like."""
         if isinstance(found, ast.AST):

@@ -257,7 +257,7 @@ class DeviceLog:
             asked_for = has(first.guards, "option") or has(first.guards, "default")
             if not bare or asked_for and origin in self.alternatives:
                 asked = cause(first.guards) or origin
-                if asked not in chosen and not has(first.guards, "several"):
+                if asked not in chosen and not has(first.guards, "several") and not self._only_loads(run, origin):
                     chosen.add(asked)
                     run.note("cuda-or-cpu", origin, first.how)
             elif first.how == "method":
@@ -267,6 +267,11 @@ class DeviceLog:
             else:
                 run.note("cuda-literal", origin, first.how)
             run.guards = NOTHING
+
+    def _only_loads(self, run: Interpreter, origin: ast.AST) -> bool:
+        """True for a device that a state is read to: load_state_dict() copies it to where its module stands."""
+        hows = {use.how for use in self.uses[origin]}
+        return "map_location" in hows <= {"map_location", "local", "made"} and "load_state_dict" in run.source.text
 
     def _decisive(self, origin: ast.AST) -> list[Use]:
         """The uses of a literal that matter: what a Mac can come to, and what is done with it rather than its name.

@@ -86,11 +86,12 @@ def gives_up(run: Interpreter, last: ast.stmt) -> bool:
 
 
 def skips(run: Interpreter, last: ast.stmt) -> bool:
-    """True when this last statement of a branch leaves a test, or raises that it is skipped."""
+    """True when this last statement of a branch leaves a test, raises that it is skipped, or answers a question: no."""
     if isinstance(last, ast.Raise):
         return not gives_up(run, last)
     if isinstance(last, ast.Return):
-        return run.frame.name.startswith("test")
+        says_no = isinstance(last.value, ast.Constant) and last.value.value is False
+        return says_no or run.frame.name.startswith("test")
     name, called = _called(run, last.value if isinstance(last, ast.Expr) else None)
     return name in _SKIPS or called == "skipTest"
 

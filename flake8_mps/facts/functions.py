@@ -186,6 +186,9 @@ def parameters(
 
 _FORWARD = ("forward", "encode", "decode", "call")
 _TENSOR_USE = r"\b{}\.(?:shape|size\(|device|dim\(|ndim|view\(|reshape\(|permute\(|transpose\(|unsqueeze\(|flatten\(|type_as\(|is_cuda)"
+# Made an array as it comes, it was never on a GPU, CUDA's or another.
+_ARRAY_USE = r"\b{}\.(?:detach\(\)\.)?numpy\("
+_REBOUND = r"(?m)^\s*{} = (?!.*numpy\()"
 
 
 def _inputs(run: Interpreter, node: ast.FunctionDef, bound: dict[str, Value]) -> None:
@@ -193,8 +196,9 @@ def _inputs(run: Interpreter, node: ast.FunctionDef, bound: dict[str, Value]) ->
     text = "\n".join(run.source.lines[node.lineno - 1 : node.end_lineno])
     for name, value in bound.items():
         if value is UNKNOWN or value == Tensor():
-            if isinstance(value, Tensor) or re.search(_TENSOR_USE.format(re.escape(name)), text):
-                bound[name] = Tensor(OUTSIDE, None, True)
+            if isinstance(value, Tensor) or re.search(_TENSOR_USE.format(name), text):
+                if not re.search(_ARRAY_USE.format(name), text) or re.search(_REBOUND.format(name), text):
+                    bound[name] = Tensor(OUTSIDE, None, True)
 
 
 def _unfilled(run: Interpreter, parameter: ast.arg, default: ast.expr | None, called: bool) -> Value:
