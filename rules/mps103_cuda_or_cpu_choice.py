@@ -140,6 +140,16 @@ class CudaOrCpuChoice(Rule):
             )
             images = torch.zeros(2, device=device)
             """),
+        Example("""
+            import torch
+
+            def options(given, **defaults):
+                return {**defaults, **given}
+
+            kept = options({"name": "net"}, device="cuda:0" if torch.cuda.is_available() else "cpu")
+                                                   ^^^^^^^^ MPS103
+            net = torch.nn.Linear(2, 2).to(kept["device"])
+            """),
     ]
     good = [
         Example("""

@@ -125,6 +125,15 @@ class Float64OnDevice(Rule):
             criterion = torch.nn.CrossEntropyLoss(weights.to(device))
                                                           ^^ MPS301
             """),
+        Example("""
+            import torch
+
+            def normalised(shape, device):
+                return shape.to(dtype=torch.float64, device=device) / 2
+                                      ^^^^^^^^^^^^^ MPS301
+
+            normalised(torch.ones(2), torch.accelerator.current_accelerator() or torch.device("cpu"))
+            """),
     ]
     good = [
         Example("""

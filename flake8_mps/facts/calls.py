@@ -129,15 +129,26 @@ def _device_keywords(run: Interpreter, node: ast.Call, callee: Value, keywords: 
     """``device=`` and ``map_location=`` of whatever call, but for frameworks with devices of their own."""
     if isinstance(callee, Name) and callee.name.partition(".")[0] in tables.NOT_TORCH:
         return
-    if isinstance(callee, Name) and callee.name in tables.OWN_DEVICE_RULES or isinstance(callee, (Function, Class)):
-        return  # its body says what becomes of the argument
+    if isinstance(callee, Name) and callee.name in tables.OWN_DEVICE_RULES:
+        return
     for keyword in ("device", "map_location"):
-        if keyword in keywords:
+        if keyword in keywords and not _has_parameter(callee, keyword):  # the body says what becomes of one
             value = keywords[keyword]
             run.devices.used(run, value, node, "map_location" if keyword == "map_location" else "argument")
             if isinstance(value, Table):
                 for item in value.items.values():
                     run.devices.used(run, item, node, keyword)
+
+
+def _has_parameter(callee: Value, name: str) -> bool:
+    """True for a parameter of one of the file's own functions or classes; what ``**kwargs`` takes is handed on."""
+    if isinstance(callee, Class):
+        initialiser = callee.info.method("__init__")
+        return initialiser is None or _has_parameter(initialiser, name)
+    if not isinstance(callee, Function):
+        return False
+    given = callee.node.args
+    return given.kwarg is None or any(one.arg == name for one in (*given.posonlyargs, *given.args, *given.kwonlyargs))
 
 
 # --- the file's own --------------------------------------------------------------------------------------------------

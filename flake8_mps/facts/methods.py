@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from ..finding import Step
 from . import conditions, tables, transfer
 from .arithmetic import MAYBE_MPS, as_tensor, result_of, together
 from .devices import Use
@@ -195,9 +196,7 @@ def move(run: Interpreter, node: ast.Call, receiver: Value, at: str | None, dtyp
         place(run, receiver, Standing(at or standing.at, kept, trail))
         return receiver
     if isinstance(receiver, Moved):
-        if dtype == "float64" and receiver.at in MAYBE_MPS:
-            run.note("float64-requested", transfer.requested(node) or node.func, "", trail=receiver.trail)
-        _never(run, node, at or receiver.at, dtype)
+        _never(run, node, at or receiver.at, dtype, receiver.trail)
         return Moved(at or receiver.at, receiver.trail)
     if isinstance(receiver, (Array, Const, Device, Instance)):
         return receiver if not cast else UNKNOWN
@@ -205,9 +204,11 @@ def move(run: Interpreter, node: ast.Call, receiver: Value, at: str | None, dtyp
     return Moved(at) if at is not None else UNKNOWN
 
 
-def _never(run: Interpreter, node: ast.Call, at: str | None, dtype: str | None) -> None:
+def _never(run: Interpreter, node: ast.Call, at: str | None, dtype: str | None, trail: tuple[Step, ...] = ()) -> None:
     """Notes a cast, of whatever it is, to a dtype that MPS has not."""
-    if dtype in tables.NEVER_ON_MPS and at in MAYBE_MPS:
+    if dtype == "float64" and at in MAYBE_MPS:
+        run.note("float64-requested", transfer.requested(node) or node.func, "", trail=trail)
+    elif dtype in tables.NEVER_ON_MPS and at in MAYBE_MPS:
         run.note("unsupported-dtype", transfer.requested(node, dtype) or node.func, dtype)
 
 
