@@ -192,7 +192,7 @@ def _places(where: Where, index: dict[tuple[str, str], list[ast.AST]], facts: Fa
     for kind in ("calls", "methods", "attributes", "keywords", "imports"):
         for name in sorted(getattr(where, kind)):
             yield from index.get((kind, name), ())
-    for place in sorted(where.literals):
+    for place in sorted(where.literals | {("keywords", name) for name, _ in where.beside}):
         yield from index.get(place, ())
     yield from facts.events(where.conflicts)
 

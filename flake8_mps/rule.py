@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .finding import Finding, Severity, Span, Step, World
-from .shapes import Where, attributes, calls, conflicts, imports, keywords, literals, methods
+from .shapes import Where, attributes, beside, calls, conflicts, imports, keywords, literals, methods
 
 if TYPE_CHECKING:
     from .facts import Facts
 
 __all__ = [
-    "Example", "Raises", "Rule", "Runs", "RunsOnCpu", "Severity", "Warns", "Where", "World", "attributes", "calls",
+    "Example", "Raises", "Rule", "Runs", "RunsOnCpu", "Severity", "Warns", "Where", "World", "attributes", "beside", "calls",
     "checkpoint", "conflicts", "imports", "keywords", "literals", "load_rules", "methods",
 ]
 

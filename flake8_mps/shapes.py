@@ -14,7 +14,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from .source import Source
-from .words import Word, present, words_of
+from .words import Word, names_in, present, words_of
 
 # --- where to look ---------------------------------------------------------------------------------------------------
 
@@ -26,7 +26,7 @@ class Where:
     ``calls``, ``attributes`` and ``imports`` hold canonical dotted names, resolved by facts through every alias;
     ``methods``, ``keywords`` and ``statements`` (methods called for nothing else) hold bare names; ``conflicts`` holds
     kinds of events of ``facts/events.py``; ``literals`` holds pairs of one of the first kinds and a name,
-    ``lists`` names whose attributes are given a list.
+    ``lists`` names whose attributes are given a list, ``beside`` keywords, each with the last name of a call.
     """
 
     calls: frozenset[str] = frozenset()
@@ -38,6 +38,7 @@ class Where:
     statements: frozenset[str] = frozenset()
     literals: frozenset[tuple[str, str]] = frozenset()
     lists: frozenset[str] = frozenset()
+    beside: frozenset[tuple[str, str]] = frozenset()
 
     def __or__(self, other: Where) -> Where:
         return Where(**{f.name: getattr(self, f.name) | getattr(other, f.name) for f in fields(self)})
@@ -80,6 +81,12 @@ def literals(where: Where) -> Where:
     return Where(literals=frozenset((kind, name) for kind in kinds for name in getattr(where, kind)))
 
 
+def beside(call: str, where: Where) -> Where:
+    """The same keywords, in files that call this, or rename it, as well:
+    ``beside("torch.Generator", keywords("generator"))``."""
+    return Where(beside=frozenset((name, call.rpartition(".")[2]) for name in where.keywords))
+
+
 def imports(*names: str) -> Where:
     """Imports of these top-level packages: ``imports("flash_attn")``."""
     return Where(imports=frozenset(names))
@@ -105,15 +112,18 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def units_of(body: Iterable[ast.stmt]) -> list[Unit]:
-    """The units of a body in order; classes are opened, functions are not."""
+    """The units of a body in order; classes are opened, functions are not, and a long text is none."""
     units: list[Unit] = []
     for node in body:
+        if isinstance(node, (ast.Expr, ast.Assign)) and isinstance(node.value, ast.Constant) and node.end_lineno > node.lineno:
+            continue
         start = node.lineno
         if isinstance(node, (*FUNCTIONS, ast.ClassDef)) and node.decorator_list:
             start = min(start, node.decorator_list[0].lineno)
         if isinstance(node, ast.ClassDef):
             inside = units_of(node.body)
-            units.append(Unit(start, max(node.lineno, inside[0].start - 1), node))
+            first = inside[0].start if inside and inside[0].node is node.body[0] else node.body[0].lineno
+            units.append(Unit(start, max(node.lineno, first - 1), node))
             units += inside
         else:
             units.append(Unit(start, node.end_lineno or node.lineno, node))
@@ -186,7 +196,7 @@ class Search:
         self._called = {name.rpartition(".")[2] for name in where.calls | written["calls"]}
         self._called |= where.methods | written["methods"]
         self._referred = {name.rpartition(".")[2] for name in where.attributes}
-        self._keywords = where.keywords | written["keywords"]
+        self._keywords = where.keywords | written["keywords"] | {name for name, _ in where.beside}
         self._imports = where.imports
         self._last = frozenset(self._called | self._referred | {"cuda"})
         named = {*where.calls, *follow.calls, *(name for of_classes in in_classes for name in of_classes.calls)}
@@ -228,7 +238,7 @@ class Search:
 
         text = _masked(source.for_search, hits)
         wanted: dict[tuple, ast.AST | None] = {}
-        for match in SgRoot(text, "python").root().find_all(self._config(text, hits.aliases)):
+        for match in SgRoot(text, "python").root().find_all(self._config(names_in(source.text), hits.aliases)):
             start, end = match.range().start, match.range().end
             stars = _leading_stars(source, start.line, start.column)
             wanted[(
@@ -241,15 +251,14 @@ class Search:
             raise LookupError(f"no {missing[0][0].__name__} at line {missing[0][1]}, byte {missing[0][2]}")
         return [node for node in wanted.values() if node is not None]
 
-    def _config(self, text: str, aliases: frozenset[str]) -> dict[str, Any]:
+    def _config(self, names: frozenset[str], aliases: frozenset[str]) -> dict[str, Any]:
         """The shapes whose names the text holds, as one ast-grep rule.
 
         A name is looked for at the end of a call's function, so that parentheses and line breaks inside it do not
         matter. Names that are not there are left out, for building the rule costs more than most searches with it.
         """
-        called = sorted({name for name in self._called if name in text} | aliases)
-        referred = sorted(name for name in self._referred if name in text)
-        keywords = sorted(name for name in self._keywords if name in text)
+        called, referred = sorted(self._called & names | aliases), sorted(self._referred & names)
+        keywords, imported = sorted(self._keywords & names), sorted(self._imports & names)
         shapes: list[dict[str, Any]] = []
         if called:
             shapes.append({"kind": "call", "has": {"field": "function", "regex": _tail(called)}})
@@ -257,7 +266,6 @@ class Search:
             shapes.append({"kind": "attribute", "regex": _tail(referred)})
         if keywords:
             shapes.append({"kind": "keyword_argument", "has": {"field": "name", "regex": f"^({'|'.join(keywords)})$"}})
-        imported = sorted(name for name in self._imports if name in text)
         if imported:
             regex = rf"^(?:from|import)[ \t]+(?:[\w. \t]+,[ \t]*)*(?:{'|'.join(imported)})(?:[^A-Za-z0-9_]|$)"
             shapes += ({"kind": kind, "regex": regex} for kind in ("import_statement", "import_from_statement"))
@@ -318,20 +326,16 @@ def _locate(nodes: list[Any], wanted: dict[tuple, ast.AST | None]) -> None:
 _RENAMED = r"(?<=\b{} as )(?!{}\b)"
 _IMPORT = re.compile(r"(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+(?:\(([^)]*)\)|((?:[^\n#\\]|\\\n)+))")
 _BOUND = re.compile(r"([\w.]+)(?:\s+as\s+(\w+))?")
-_ASSIGNED = re.compile(r"(?m)^[ \t]*(\w+)[ \t]*=[ \t]*\(?([\w.]+)\)?[ \t]*(?:#|$)")
+_ASSIGNED = re.compile(r"(?m)=[ \t]*\(?([\w.]+)\)?[ \t]*(?:#|$)")  # begins with what is quick to find
+_TARGET = re.compile(r"[ \t]*(\w+)[ \t]*")
 
 
 def _aliases(source: Source, last: frozenset[str], owners: frozenset[str]) -> tuple[frozenset[str], set[str]]:
     """The names under which a file may call what rules look for: ``from torch import load as l``, ``t = torch.load``,
     ``import torch.cuda as c``; and those of the modules that own it: ``import torch as t``. Too many do no harm, for
     facts confirm each candidate."""
-    text, found, modules = source.text, set(), set()
+    text, found, modules, imported = source.text, set(), set(), set()
     owned = {owner.rpartition(".")[2] for owner in owners}
-    for name, value in _ASSIGNED.findall(text):
-        if value.rpartition(".")[2] in last:
-            found.add(name)
-        elif value in owners:
-            modules.add(name)
     position = end = 0
     while (position := text.find("import ", max(position, end))) >= 0:
         match = _IMPORT.search(text, max(text.rfind("\n", 0, position) + 1, end))
@@ -340,9 +344,17 @@ def _aliases(source: Source, last: frozenset[str], owners: frozenset[str]) -> tu
         end = match.end()
         module, block, line = match.groups()
         for name, alias in _BOUND.findall(block or line):
+            imported.add(name)
             ending = name.rpartition(".")[2]
             if alias and ending in last or "cuda" in f"{module}.{name}".split("."):
                 found.add(alias or ending)
             elif alias and alias != ending and ending in owned:
                 modules.add(alias)
+    for match in _ASSIGNED.finditer(text):
+        value = match[1]
+        is_called = value.rpartition(".")[2] in last and ("." in value or value in imported or "import *" in text)
+        if is_called or value in owners:
+            target = _TARGET.fullmatch(text, text.rfind("\n", 0, match.start()) + 1, match.start())
+            if target is not None:
+                (found if is_called else modules).add(target[1])
     return frozenset(found) - last, modules

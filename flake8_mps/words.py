@@ -15,12 +15,15 @@ class Word:
     """A word of some rule: a text that is quick to find, the form it has to have there, and what may stand before it
     on its line."""
 
-    def __init__(self, text: str, form: str, before: re.Pattern[str] | None = None) -> None:
+    def __init__(
+        self, text: str, form: str, before: re.Pattern[str] | None = None, beside: Word | None = None
+    ) -> None:
         self.text = text
         name = text.strip(".(")
         self.name = name if form != text and name.isidentifier() else ""  # "" for what may be a part of a name
         self.form = form
         self.before = before
+        self.beside = beside  # what the text has to hold as well
 
     @functools.cached_property
     def _match(self) -> Callable[..., object] | None:
@@ -52,9 +55,9 @@ def words_of(where: Where) -> Iterator[Word]:
     elif names:
         yield Word("cuda", r"cuda[\s)]*[.\\]")
     for name, owners in _owners(where.calls).items():
-        yield Word(name, rf"(?m)(?:{owners}){name}(?:[\s)]*\(|\s+as\b|\)*[ \t]*(?:#|$))")  # called, or given another name
+        yield Word(name, _called(name, owners, r"[\s)]*\("))
     for name, owners in _owners(name for kind, name in where.literals if kind == "calls").items():
-        yield Word(name, rf"(?m)(?:{owners}){name}(?:[\s)]*\({_LITERAL}|\s+as\b|\)*[ \t]*(?:#|$))")
+        yield Word(name, _called(name, owners, rf"[\s)]*\({_LITERAL}"))
     attributes = {name.rpartition(".")[2] for name in where.attributes if "cuda" not in name.split(".")}
     for name in sorted(attributes | where.methods - {"cuda"}):
         yield Word(f".{name}", rf"\.{name}\b")
@@ -62,9 +65,11 @@ def words_of(where: Where) -> Iterator[Word]:
         if kind == "methods":
             yield Word(f".{name}", rf"\.{name}[\s)]*\({_LITERAL}")
         elif kind == "keywords":
-            yield Word(name, rf"{name}\s*=(?!=){_LITERAL}")
+            yield Word(name, rf"(?<![\w.]){name}(?:={_LITERAL_ON}|\s*=(?!=){_LITERAL_HERE})")
     for name in sorted(where.keywords):
-        yield Word(name, rf"{name}\s*=(?!=)(?!\s*None\b)")
+        yield Word(name, _GIVEN.format(name))
+    for name, other in sorted(where.beside):
+        yield Word(name, _GIVEN.format(name), beside=Word(other, rf"(?<!\w){other}(?:[\s)]*\(|\s+as\b)"))
     for name in sorted(where.statements):
         yield Word(f".{name}(", rf"\.{name}\(\)[ \t]*(?:#|\n|$)", before=_STATEMENT)
     for name in sorted(where.lists):
@@ -78,33 +83,43 @@ def words_of(where: Where) -> Iterator[Word]:
 
 
 _LITERAL = r"(?:[^(),]|\(\))*?(?:[\"']|(?<![\w.])\d)"
+# Behind a name and an equals sign: on this line, for it may be a statement; else where the next line goes on with it.
+_LITERAL_HERE = r"(?:[^(),#\n]|\(\))*?(?:[\"']|(?<![\w.])\d)"
+_LITERAL_ON = r"(?:[^(),#\n]|\(\)|\n\s*(?=if\b|else\b|or\b|and\b|\w?[\"']|\d))*?(?:[\"']|(?<![\w.])\d)"
+_GIVEN = r"(?<![\w.]){}\s*=(?!=)(?!\s*None\b)"
 
 
-def _owners(names: Iterable[str]) -> dict[str, str]:
-    """The last parts of canonical names of others than CUDA, each with a pattern for what stands before it: nothing,
-    something with a bracket, or what the canonical name has there."""
+def _owners(names: Iterable[str]) -> dict[str, set[str]]:
+    """The last parts of canonical names of others than CUDA, each with what they have before it."""
     owners: dict[str, set[str]] = {}
     for name in sorted(names):
         *parts, last = name.split(".")
         if "cuda" not in (*parts, last):
             owners.setdefault(last, set()).update(parts[-1:])
-    return {last: "|".join((_BARE, *(_OF.format(owner) for owner in sorted(found)))) for last, found in owners.items()}
+    return owners
 
 
-_OF = r"(?<=\b{}[.])"
+def _called(name: str, owners: set[str], behind: str) -> str:
+    """A name that is called, or given another name."""
+    of = "|".join(rf"(?<=\b{owner}[.])" for owner in sorted(owners)) or "(?!)"
+    return rf"(?m)(?:{_BARE}|{of}){name}(?:{behind}|\s+as\b)|(?:{_NAMED}|{of}){name}\)*[ \t]*(?:#|$)"
+
+
 _BARE = r"(?<![\w.])|(?<=[^\w\]][.])"  # behind a bracket or at the begin of a line: whose it is, facts will see
+_NAMED = r"(?<=\bimport )"  # a bare name that is handed on, as device is everywhere, is mostly a variable
 
-
-_NAME = re.compile(r"[A-Za-z_]\w*")
+_NO_NAME = bytes(byte if byte > 127 or chr(byte).isalnum() or chr(byte) == "_" else ord(" ") for byte in range(256))
 
 
 @functools.lru_cache(maxsize=1)
-def _names(text: str) -> frozenset[str]:
+def names_in(text: str) -> frozenset[str]:
     """The names of a text, found once for all words: most words are in no text."""
-    return frozenset(_NAME.findall(text))
+    names = text.encode("utf-8", "surrogatepass").translate(_NO_NAME)
+    return frozenset(names.decode("utf-8", "surrogatepass").split())
 
 
 def present(text: str, words: Iterable[Word]) -> list[Word]:
     """The words that are worth looking for in a text."""
-    names = _names(text)
-    return [word for word in words if not word.name or word.name in names]
+    names = names_in(text)
+    found = (word for word in words if not word.name or word.name in names)
+    return [word for word in found if word.beside is None or word.beside.find(text) >= 0]

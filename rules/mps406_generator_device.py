@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING
 
 from ..facts.values import Device
 from ..finding import Finding
-from ..rule import Example, Raises, Rule, Severity, World, calls, keywords
+from ..rule import Example, Raises, Rule, Severity, World, beside, calls, keywords
 
 if TYPE_CHECKING:
     from ..facts import Facts
@@ -51,7 +51,7 @@ class GeneratorDevice(Rule):
     name = "generator-device"
     severity = Severity.ERROR
     world = World.ONCE_PORTED
-    where = calls("torch.Generator") | keywords("generator")
+    where = calls("torch.Generator") | beside("torch.Generator", keywords("generator"))
     expect = Raises(RuntimeError, "Cannot get CUDA generator without ATen_cuda library.", same_on_linux=True)
 
     def check(self, node: ast.Call | ast.keyword, facts: Facts) -> Iterator[Finding]:
