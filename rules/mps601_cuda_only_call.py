@@ -150,6 +150,10 @@ class CudaOnlyCall(Rule):
     good = [
         Example("""
             import torch
+            stream = torch.Stream("cpu") if torch.__version__ >= "2.6" else torch.cuda.Stream()
+            """),
+        Example("""
+            import torch
 
             if len(torch.cuda.default_generators) > 0:
                 print(torch.cuda.default_generators[torch.cuda.current_device()].initial_seed())

@@ -32,7 +32,7 @@ class Facts:
         self._hits = hits
         wanted = hits.followed | {hits.unit_at(node.lineno) for node in candidates}  # type: ignore[attr-defined]
         self._bound: set[str] = set()
-        self._run = Interpreter(source)
+        self._run = Interpreter(source, config.torch)
         self._run.run(lambda node: self._unit(node) in wanted)
         self.interpreted = len(self._run.ran)
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import conditions, functions, methods, modules, tables, transfer
+from . import conditions, functions, methods, modules, releases, tables, transfer
 from .conditions import asks
 from .guards import Fact, has
 from .lookups import attribute_of, element
@@ -207,7 +207,7 @@ def _named(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Valu
         methods.option(run, node, args)  # click, typer, absl
     if name in ("dataclasses.field", "attr.ib", "attrs.field", "pydantic.Field"):
         return args.get(None, "default") or UNKNOWN
-    flag = asks(name, node)
+    flag = asks(name, node) or releases.called(run, name, node, args)
     if flag is not None:
         return flag
     if name.startswith(tables.WANTS_ARRAYS):
@@ -365,6 +365,7 @@ CALLS: dict[str, Callable[[Interpreter, ast.Call, str, Arguments], Value]] = {
     "builtins.list": _first,
     "builtins.iter": _first,
     "builtins.sorted": _first,
+    **dict.fromkeys(releases.PARSERS, _first),
     "builtins.reversed": _first,
     "tqdm.tqdm": _first,
     "tqdm.auto.tqdm": _first,

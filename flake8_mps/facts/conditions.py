@@ -6,7 +6,7 @@ import ast
 import functools
 from typing import TYPE_CHECKING
 
-from . import tables
+from . import releases, tables
 from .guards import AS_WRITTEN, NOTHING, ONCE_PORTED, Fact, Guards, common, contradicts, has
 from .names import asks_for_cuda, last_name, question
 from .values import OUTSIDE_DEVICE, UNKNOWN, Const, Device, Flag, Items, Name, Value, join
@@ -239,6 +239,8 @@ def _compared(run: Interpreter, left: Value, left_node: ast.expr, right: Value, 
         return _is_device(right, left_node, left) if isinstance(operator, (*_SAME, *_OTHER)) else None
     if isinstance(right, Items):
         return _among(right, left_node)
+    if left == releases.VERSION:
+        return releases.compared(run, right, operator, left_node)
     flag = flag_of(left, left_node)
     if isinstance(left, Name) and left.name in tables.PLATFORM_NAMES:
         return _platform(right, left_node)

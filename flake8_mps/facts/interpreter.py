@@ -34,8 +34,9 @@ _DEFAULT_DEVICE = ("set_default_device", "set_default_tensor_type", "with torch.
 class Interpreter:
     """One run over one file."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, oldest_torch: tuple[int, int] | None = None) -> None:
         self.source = source
+        self.oldest_torch = oldest_torch
         self.values: dict[ast.AST, Value] = {}
         self.guards_at: dict[ast.AST, Guards] = {}
         self.arguments: dict[ast.AST, Arguments] = {}  # of the last call seen at a node, by a canonical name

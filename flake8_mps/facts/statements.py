@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..shapes import FUNCTIONS
-from . import arithmetic, conditions, endings, functions, lookups, methods, tables, third_party
+from . import arithmetic, conditions, endings, functions, lookups, methods, releases, tables, third_party
 from .classes import ClassInfo, describe
 from .conditions import NO_FLAG
 from .frames import Env, Frame
@@ -308,7 +308,7 @@ def _import_from(run: Interpreter, node: ast.ImportFrom) -> bool:
             run.stars.append(module)
             continue
         name = f"{module}.{alias.name}"
-        run.env[alias.asname or alias.name] = Name(tables.SAME_AS.get(name, name))
+        run.env[alias.asname or alias.name] = releases.named(run, alias.name, node) or Name(tables.SAME_AS.get(name, name))
     _only_elsewhere(run, node, module)
     return True
 
