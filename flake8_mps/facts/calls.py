@@ -10,9 +10,10 @@ from . import conditions, functions, methods, modules, releases, tables, transfe
 from .conditions import asks
 from .guards import Fact, has
 from .lookups import attribute_of, element
+from .names import last_name, names_other_device
 from .values import (
-    GPU, OUTSIDE_DEVICE, PORTABLE_DEVICE, UNKNOWN, Array, Class, Device, Flag, Function, Instance, Items, Many, Module,
-    Moved, Name, Standing, Table, Tensor, TensorType, Value,
+    GPU, OTHER_DEVICE, OUTSIDE_DEVICE, PORTABLE_DEVICE, UNKNOWN, Array, Class, Device, Flag, Function, Instance, Items,
+    Many, Module, Moved, Name, Standing, Table, Tensor, TensorType, Value,
 )
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def call(run: Interpreter, node: ast.Call) -> Value:
         result = methods.call_method(run, node, receiver, function.attr, args)
     else:
         result = _unknown(run, node, args)
+    if result is UNKNOWN and names_other_device(last_name(function)):
+        result = OTHER_DEVICE
     if result is not UNKNOWN:
         run.values[node] = result
     return result

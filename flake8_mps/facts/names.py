@@ -36,6 +36,12 @@ def names_dtype(node: ast.expr) -> bool:
 
 
 @functools.cache
+def names_other_device(name: str) -> bool:
+    """True for the name of a function that gives a device of an accelerator that no Mac has."""
+    return tables.OTHER_DEVICE_FUNCTION.search(name) is not None
+
+
+@functools.cache
 def names_loader(name: str) -> bool:
     """True for the name of a data loader: ``loader``, ``train_loader``, ``val_dataloader``."""
     return tables.LOADER_NAME.search(name) is not None

@@ -72,6 +72,8 @@ DEVICE_NAME = re.compile(r"(?:^|_)(?:device|dev)(?:_name|_str|_string)?$", re.IG
 LOADER_NAME = re.compile(r"(?:^|_)(?:data_?)?loader$", re.IGNORECASE)
 # A function that gives one.
 DEVICE_FUNCTION = re.compile(r"device|accelerator", re.IGNORECASE)
+# A function that gives one of an accelerator that no Mac has: xm.xla_device(), get_tpu_device().
+OTHER_DEVICE_FUNCTION = re.compile(r"(?:^|_)(?:tpu|xla|npu|hpu|xpu|mlu)_device$", re.IGNORECASE)
 # A switch that asks for CUDA, and one that asks for the CPU.
 CUDA_OPTION = re.compile(r"cuda|gpu", re.IGNORECASE)
 CPU_OPTION = re.compile(r"(?:^|_)(?:no|not|disable|without|force)_?(?:cuda|gpu)|(?:^|_)cpu", re.IGNORECASE)

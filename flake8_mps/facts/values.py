@@ -286,6 +286,7 @@ OUTSIDE_PLACE = Place("outside")
 OUTSIDE_DEVICE = Device(frozenset({OUTSIDE_PLACE}))
 SOME_LOADER = Many(Batch(Tensor(batched=True)))  # a data loader from outside: tensors, who knows where
 SOME_DEVICE = Device(frozenset({Place("some")}))  # that of a tensor of which nothing is known
+OTHER_DEVICE = Device(frozenset({Place("other")}))
 CPU_DEVICE = Device(frozenset({Place("cpu")}))
 MPS_DEVICE = Device(frozenset({Place("mps")}))
 PORTABLE_DEVICE = Device(frozenset({Place("portable")}))
