@@ -326,7 +326,9 @@ def _locate(nodes: list[Any], wanted: dict[tuple, ast.AST | None]) -> None:
 _RENAMED = r"(?<=\b{} as )(?!{}\b)"
 _IMPORT = re.compile(r"(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+(?:\(([^)]*)\)|((?:[^\n#\\]|\\\n)+))")
 _BOUND = re.compile(r"([\w.]+)(?:\s+as\s+(\w+))?")
-_ASSIGNED = re.compile(r"(?m)=[ \t]*\(?([\w.]+)\)?[ \t]*(?:#|$)")  # begins with what is quick to find
+_VALUE = r"[ \t]*\(?([\w.]+(?:\)\.[\w.]+)?)\)?[ \t]*"
+_END = r"(?:#|\r?$)"
+_ASSIGNED = re.compile(rf"(?m)={_VALUE}(?:{_END}|if\b.*\belse\b{_VALUE}{_END})")  # begins with what is quick to find
 _TARGET = re.compile(r"[ \t]*(\w+)[ \t]*")
 
 
@@ -351,9 +353,11 @@ def _aliases(source: Source, last: frozenset[str], owners: frozenset[str]) -> tu
             elif alias and alias != ending and ending in owned:
                 modules.add(alias)
     for match in _ASSIGNED.finditer(text):
-        value = match[1]
-        is_called = value.rpartition(".")[2] in last and ("." in value or value in imported or "import *" in text)
-        if is_called or value in owners:
+        values = [value for value in match.groups() if value]
+        is_called = any(
+            value.rpartition(".")[2] in last and ("." in value or value in imported or "import *" in text) for value in values
+        )
+        if is_called or owners.intersection(values):
             target = _TARGET.fullmatch(text, text.rfind("\n", 0, match.start()) + 1, match.start())
             if target is not None:
                 (found if is_called else modules).add(target[1])

@@ -102,7 +102,7 @@ def _owners(names: Iterable[str]) -> dict[str, set[str]]:
 def _called(name: str, owners: set[str], behind: str) -> str:
     """A name that is called, or given another name."""
     of = "|".join(rf"(?<=\b{owner}[.])" for owner in sorted(owners)) or "(?!)"
-    return rf"(?m)(?:{_BARE}|{of}){name}(?:{behind}|\s+as\b)|(?:{_NAMED}|{of}){name}\)*[ \t]*(?:#|$)"
+    return rf"(?m)(?:{_BARE}|{of}){name}(?:{behind}|\s+as\b)|(?:{_NAMED}|{of}){name}\)*[ \t]*(?:#|$|if\b)"
 
 
 _BARE = r"(?<![\w.])|(?<=[^\w\]][.])"  # behind a bracket or at the begin of a line: whose it is, facts will see

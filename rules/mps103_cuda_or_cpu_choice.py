@@ -150,6 +150,24 @@ class CudaOrCpuChoice(Rule):
                                                    ^^^^^^^^ MPS103
             net = torch.nn.Linear(2, 2).to(kept["device"])
             """),
+        Example("""
+            import torch
+
+            device = 0 if torch.cuda.is_available() else "cpu"
+                     ^ MPS103
+            x = torch.zeros(2).to(device)
+            """),
+        Example("""
+            import torch
+
+            def accelerator():
+                if torch.cuda.is_available():
+                    return "gpu"
+                           ^^^^^ MPS103
+                return "cpu"
+
+            x = torch.ones(3, device={"gpu": "cuda:0", "cpu": "cpu"}[accelerator()]).sum()
+            """),
     ]
     good = [
         Example("""
@@ -242,6 +260,8 @@ class CudaOrCpuChoice(Rule):
                 torch.cuda.manual_seed_all(0)
                 torch.backends.cudnn.benchmark = True
                 print("cuda", torch.cuda.get_device_name(0), torch.cuda.memory_allocated())
+            print("gpu" if torch.cuda.is_available() else "cpu")
+            threads = 0 if torch.cuda.is_available() else -1
             """),
         Example("""
             import torch

@@ -183,12 +183,12 @@ class ThirdPartyCudaDevice(Rule):
         Example("""
             import torch
 
-            def trainers():
+            def trainers(fast):
                 from lightning import Trainer
                 many = Trainer(accelerator="cpu", strategy="ddp", devices=2)
                 if torch.cuda.is_available():
                     many = Trainer(accelerator="cuda", strategy="ddp")
-                many = Trainer(accelerator="gpu" if torch.cuda.is_available() else "cpu", strategy="ddp")
+                many = Trainer(accelerator="gpu" if fast else "cpu", strategy="ddp")
                 return many, Trainer(accelerator="gpu", devices=1)
             """),
         Example("""

@@ -107,6 +107,16 @@ class CudaOnlyAutocast(Rule):
                 stack.enter_context(torch.autocast("cuda", enabled=True))
                                     ^^^^^^^^^^^^^^ MPS603
             """),
+        Example("""
+            import contextlib
+            import torch
+
+            precision = "autocast"
+            scope = torch.autocast if precision == "autocast" else contextlib.nullcontext
+            with scope("cuda"):
+                 ^^^^^ MPS603
+                print(torch.nn.Linear(2, 2)(torch.zeros(1, 2)))
+            """),
     ]
     good = [
         Example("""
@@ -159,5 +169,19 @@ class CudaOnlyAutocast(Rule):
 
             with precision(torch.device("cpu")):
                 print(torch.zeros(2))
+            """),
+        Example("""
+            import contextlib
+            import torch
+
+            def predict(model, x, precision="autocast"):
+                scope = torch.autocast if precision == "autocast" else contextlib.nullcontext
+                if x.device.type in ("mps", "cpu"):
+                    scope = contextlib.nullcontext
+                amp = torch.autocast if torch.cuda.is_available() else contextlib.nullcontext
+                with scope("cuda"), amp("cuda"):
+                    return model(x)
+
+            predict(torch.nn.Linear(2, 2), torch.zeros(1, 2))
             """),
     ]

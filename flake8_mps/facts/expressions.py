@@ -14,7 +14,7 @@ from .guards import AS_WRITTEN, Fact, contradicts, has
 from .lookups import attribute_of, element
 from .names import names_device, names_loader
 from .values import (
-    OUTSIDE_DEVICE, SOME_LOADER, UNKNOWN, Array, Batch, Const, Device, Flag, Function, Items, Many, Name, Table, Tensor, Value,
+    CPU_DEVICE, OUTSIDE_DEVICE, SOME_LOADER, UNKNOWN, Array, Batch, Const, Device, Flag, Function, Items, Many, Name, Table, Tensor, Value,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def _constant(run: Interpreter, node: ast.Constant) -> Value:
         kind = tables.DEVICE_KINDS.get(value.partition(":")[0])
         if kind is not None and tables.DEVICE_TEXT.match(value):
             return run.devices.literal(run, node, kind)
+        if value == "gpu" and contradicts(run.guards, AS_WRITTEN):
+            return run.devices.literal(run, node, "cuda")  # Lightning's word, and here that for CUDA alone
     elif type(value) is str and tables.CUDA_TYPE.match(value):
         return run.devices.tensor_type(run, value, node)
     return Const(value)
@@ -160,9 +162,20 @@ def _conditional(run: Interpreter, node: ast.IfExp) -> Value:
     if flag.when_true or flag.when_false:
         left_arm.excuse_if(right_arm, run.devices)
         right_arm.excuse_if(left_arm, run.devices)
-    if has(flag.when_true, "cuda") and _is_only(left, "outside") and _is_only(right, "cpu"):
-        left = run.devices.literal(run, node.body, "cuda", flag.when_true)  # what is chosen is there only with CUDA
+    left, right = _cuda_or_cpu(run, flag, node.body, left, right), _cuda_or_cpu(run, flag.opposite(), node.orelse, right, left)
     return run.choose(flag, left, right, right_arm.portable)
+
+
+def _cuda_or_cpu(run: Interpreter, flag: Flag, node: ast.expr, value: Value, other: Value) -> Value:
+    """An arm of a choice. Against the CPU, what is there only with CUDA is CUDA, and so is a number: ``0 if cuda else
+    "cpu"``. In transformers the number of the CPU is -1, against 0."""
+    if has(flag.when_true, "cuda"):
+        named = _is_only(value, "outside") or isinstance(value, Const) and type(value.value) is int
+        if named and _is_only(other, "cpu") or value == Const(0) and other == Const(-1):
+            return run.devices.literal(run, node, "cuda", flag.when_true)
+    elif has(flag.when_true, "cuda", False) and value == Const(-1) and other == Const(0):
+        return CPU_DEVICE
+    return value
 
 
 def _is_only(value: Value, kind: str) -> bool:

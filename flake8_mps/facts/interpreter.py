@@ -22,7 +22,8 @@ from .frames import Env, Frame
 from .guards import AS_WRITTEN, NOTHING, Fact, Guards, contradicts, has
 from .names import dotted
 from .values import (
-    CPU, UNKNOWN, Batch, Device, Flag, Function, Instance, Items, Many, Module, Name, Namespace, Standing, Table, Tensor, Value, join,
+    CPU, IDLE, UNKNOWN, Batch, Device, Flag, Function, Instance, Items, Many, Module, Name, Namespace, Standing, Table, Tensor, Value,
+    join,
 )
 
 
@@ -294,7 +295,7 @@ class Interpreter:
                 return Items(tuple(self.choose(flag, one, other, mps_on_right) for one, other in pairs))
         if (chosen := conditions.chosen_flag(flag, left, right)) is not None:
             return chosen
-        taken = self.truth(flag, mps_on_right)
+        taken = flag.written if flag.written is not None and IDLE in (left, right) else self.truth(flag, mps_on_right)
         if taken is None:
             return join(left, right)
         first, second = (left, right) if taken else (right, left)

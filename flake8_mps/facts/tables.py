@@ -79,7 +79,7 @@ CUDA_OPTION = re.compile(r"cuda|gpu", re.IGNORECASE)
 CPU_OPTION = re.compile(r"(?:^|_)(?:no|not|disable|without|force)_?(?:cuda|gpu)|(?:^|_)cpu", re.IGNORECASE)
 # What a device's text begins with, and its form, whole or as far as a literal shows it: "cuda:" in "cuda:" + str(rank).
 DEVICE_KINDS = {"cpu": "cpu", "cuda": "cuda", "mps": "mps"} | dict.fromkeys(
-    ("meta", "xpu", "npu", "xla", "hpu", "mtia", "privateuseone", "vulkan"), "other"
+    ("meta", "xpu", "npu", "xla", "hpu", "mtia", "privateuseone", "vulkan", "ipu", "tpu"), "other"
 )
 DEVICE_TEXT = re.compile(r"\w+(?::(?:\d+|%d|%s|\{\}|\{0\})?)?$")
 

@@ -230,6 +230,8 @@ def join(left: Value | None, right: Value | None) -> Value:
         return _join_unlike(left, right)
     if kind is Device:
         return Device(left.places | right.places)
+    if kind is Name and IDLE in (left, right):
+        return right if left == IDLE else left  # precision = autocast if args.amp else nullcontext
     if kind is Tensor:
         return Tensor(
             join_at(left.at, right.at),
@@ -282,6 +284,7 @@ def _is_none(value: Value) -> bool:
     return isinstance(value, Const) and value.value is None
 
 
+IDLE = Name("contextlib.nullcontext")
 OUTSIDE_PLACE = Place("outside")
 OUTSIDE_DEVICE = Device(frozenset({OUTSIDE_PLACE}))
 SOME_LOADER = Many(Batch(Tensor(batched=True)))  # a data loader from outside: tensors, who knows where
