@@ -286,4 +286,14 @@ class CudaOrCpuChoice(Rule):
 
             print(mean(torch.ones(2)), {"cuda": torch.cuda.is_available()})
             """),
+        Example("""
+            import torch
+
+            def move(x, device):
+                if device.type == "cuda":
+                    return x.pin_memory().cuda()
+                return x.to(device)
+
+            move(torch.zeros(2), torch.accelerator.current_accelerator() or torch.device("cpu"))
+            """),
     ]

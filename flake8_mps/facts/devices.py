@@ -41,7 +41,7 @@ class Use(NamedTuple):
 class Arm(NamedTuple):
     """What one arm of a choice did with devices: CUDA it named, things it moved to MPS, and whether MPS came up at all.
 
-    ``count`` and ``moves`` are how often either had happened when the arm ended.
+    ``count``, ``moves`` and ``services`` are how often each had happened when the arm ended.
     """
 
     origins: frozenset[ast.AST]
@@ -50,6 +50,7 @@ class Arm(NamedTuple):
     portable: bool
     count: int
     moves: int
+    services: int
 
     def excuse_if(self, other: Arm, log: DeviceLog, asked: bool = True) -> None:
         """CUDA in this arm is one side of a portable choice when another arm has MPS, for the same thing if for one.
@@ -65,8 +66,10 @@ class Arm(NamedTuple):
 
     def excuse_since(self, log: DeviceLog) -> None:
         """This arm left the block: what followed it there is its other arm."""
+        moved = frozenset(log.moved[self.moves :])
+        served = moved.union(log.served[self.services :])
+        log.excused.update(origin for origin in self.origins if log.receiver(origin) in served)
         if log.portable > self.count:
-            moved = frozenset(log.moved[self.moves :])
             log.excused.update(origin for origin in self.origins if log.same_thing(origin, moved))
 
 
@@ -80,7 +83,8 @@ class Mark(NamedTuple):
 
     def until(self, log: DeviceLog) -> Arm:
         moved, served = frozenset(log.moved[self.moves :]), frozenset(log.served[self.services :])
-        return Arm(frozenset(log.trail[self.places :]), moved, served, log.portable > self.portable, log.portable, len(log.moved))
+        return Arm(frozenset(log.trail[self.places :]), moved, served, log.portable > self.portable, log.portable, len(log.moved),
+                   len(log.served))
 
 
 class DeviceLog:
