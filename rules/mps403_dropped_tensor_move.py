@@ -37,6 +37,7 @@ the old tensor keeps the old one.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,7 @@ class DroppedTensorMove(Rule):
     expect = Raises(RuntimeError, "Tensor for argument input is on cpu but expected on mps")
 
     def check(self, event: Event, facts: Facts) -> Iterator[Finding]:
-        if facts.out_of_reach_once_ported(event):
+        if facts.out_of_reach_once_ported(event) or not _is_missed(event.node, facts):
             return
         name = event.how
         message = f".{name}() gives a new tensor, and nobody keeps it; assign it: x = x.{name}(...)"
@@ -185,6 +186,20 @@ class DroppedTensorMove(Rule):
             warm_up(torch.accelerator.current_accelerator() or torch.device("cpu"))
             """),
         Example("""
+            import time
+            import torch
+
+            def bandwidth(device, megabytes=4):
+                block = torch.zeros(megabytes << 18)
+                block.to(device)
+                start = time.perf_counter()
+                for _ in range(3):
+                    block.to(device)
+                return 3 * megabytes / (time.perf_counter() - start)
+
+            bandwidth(torch.accelerator.current_accelerator() or torch.device("cpu"))
+            """),
+        Example("""
             import torch
 
             device = torch.accelerator.current_accelerator() or torch.device("cpu")
@@ -193,3 +208,21 @@ class DroppedTensorMove(Rule):
             x.data = x.data.to(device)
             """),
     ]
+
+
+def _is_missed(call: ast.Call, facts: Facts) -> bool:
+    """Whether anything but such moves reads the tensor afterwards: else it is a warm-up, or the move is what is timed."""
+    moved = call.func.value  # type: ignore[attr-defined]
+    if not isinstance(moved, ast.Name):
+        return True
+    around = facts.around(call)
+    function = next((node for node in around if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))), facts.source.tree)
+    moves = {part.value.func.value for part in ast.walk(function) if _is_move(part)}
+    first = min([call.lineno, *(node.lineno for node in around if isinstance(node, (ast.For, ast.While)))])
+    reads = (node for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+    return any(node.id == moved.id and node.lineno >= first and node not in moves for node in reads)
+
+
+def _is_move(statement: ast.AST) -> bool:
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in ("to", "cuda", "cpu")

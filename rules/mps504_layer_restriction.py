@@ -73,7 +73,7 @@ class LayerRestriction(Rule):
         name = facts.name(call.func) or ""
         if facts.out_of_reach_once_ported(call):
             return
-        if name == _LSTM and _positive(facts.argument(call, "proj_size")):
+        if name == _LSTM and _projects(facts.argument(call, "proj_size"), facts):
             yield self.finding(facts.source.token(call.func), _MESSAGES[name])
         elif name == _TRANSPOSED and _is_half(call, facts):
             yield self.finding(facts.source.token(call.func), _MESSAGES[name])
@@ -84,8 +84,9 @@ class LayerRestriction(Rule):
         Example("""
             import torch
 
+            SIZE = 4
             device = torch.accelerator.current_accelerator() or torch.device("cpu")
-            rnn = torch.nn.LSTM(8, 8, proj_size=4).to(device)
+            rnn = torch.nn.LSTM(8, 8, proj_size=SIZE).to(device)
                   ^^^^^^^^^^^^^ MPS504
             states, _ = rnn(torch.zeros(5, 1, 8, device=device))  # raises
             """),
@@ -121,6 +122,10 @@ class LayerRestriction(Rule):
 
             device = torch.accelerator.current_accelerator() or torch.device("cpu")
             rnn = torch.nn.LSTM(8, 8, proj_size=0).to(device)
+
+            def build(size, projected=0):
+                return torch.nn.LSTM(8, 8, proj_size=size if size < 8 else 0), torch.nn.LSTM(8, 8, proj_size=projected)
+
             states, _ = rnn(torch.zeros(5, 1, 8, device=device))
             grow = torch.nn.ConvTranspose3d(4, 1, 2, stride=2).to(device)
             """),
@@ -143,9 +148,11 @@ class LayerRestriction(Rule):
     ]
 
 
-def _positive(node: ast.expr | None) -> bool:
-    """True for a size that is certainly, or by its name, asked for: a literal 0 asks for none."""
-    return node is not None and not (isinstance(node, ast.Constant) and not node.value)
+def _projects(size: ast.expr | None, facts: Facts) -> bool:
+    """True for a size that is written there, or under a name that the file never gives 0; any other expression may be 0."""
+    if isinstance(size, ast.Name):
+        return all(not isinstance(given, ast.Constant) or given.value for given in facts.bindings(size.id))
+    return bool(facts.literal(size))
 
 
 def _is_half(call: ast.Call, facts: Facts) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .interpreter import Interpreter
 
 NO_FLAG = Flag(NOTHING, NOTHING)
+ORDINAL = Name("torch.Tensor.get_device")  # what the method gives: -1 for the CPU
 
 
 def condition(run: Interpreter, node: ast.expr) -> Flag:
@@ -241,7 +242,7 @@ def _compared(run: Interpreter, left: Value, left_node: ast.expr, right: Value, 
         return _among(right, left_node)
     if left == releases.VERSION:
         return releases.compared(run, right, operator, left_node)
-    flag = flag_of(left, left_node)
+    flag = either("cuda-device", left_node) if left == ORDINAL else flag_of(left, left_node)
     if isinstance(left, Name) and left.name in tables.PLATFORM_NAMES:
         return _platform(right, left_node)
     if not isinstance(right, Const):
@@ -289,8 +290,10 @@ def _among(items: Items, asked: ast.expr) -> Flag | None:
 
 def _count(flag: Flag, operator: ast.cmpop, number: int) -> Flag | None:
     """``torch.cuda.device_count() > 1``: true only with CUDA; false says nothing unless it counts from one."""
-    if has(flag.when_true, "option"):  # args.gpu >= 0, args.gpu != -1: a number that asks for a GPU
-        asks_for = isinstance(operator, (ast.Gt, ast.GtE, ast.NotEq)) or isinstance(operator, ast.Eq) and number > 0
+    on_device = has(flag.when_true, "cuda-device")
+    if has(flag.when_true, "option") or on_device:  # args.gpu >= 0, x.get_device() != -1: a number that stands for a GPU
+        named = isinstance(operator, ast.Eq) and number > -on_device
+        asks_for = named or isinstance(operator, (ast.Gt, ast.GtE, ast.NotEq))
         return flag.opposite() if isinstance(operator, ast.NotEq) else flag if asks_for else flag.opposite()
     if isinstance(operator, ast.Gt) and number >= 0 or isinstance(operator, ast.GtE) and number >= 1:
         return flag if number + isinstance(operator, ast.Gt) == 1 else _at_most(flag)

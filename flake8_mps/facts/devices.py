@@ -7,6 +7,7 @@ where CUDA is there, it is a choice between CUDA and the CPU; met on any path by
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,7 @@ from .names import dotted, names_device, subject
 from .values import OUTSIDE_DEVICE, OUTSIDE_PLACE, UNKNOWN, Const, Device, Flag, Name, Place, TensorType, Value
 
 if TYPE_CHECKING:
+    from .frames import Frame
     from .interpreter import Interpreter
 
 PORTABLE = frozenset({"mps", "portable"})
@@ -93,6 +95,7 @@ class DeviceLog:
     def __init__(self) -> None:
         self.uses: dict[ast.AST, list[Use]] = {}
         self.types: dict[ast.AST, tuple[str, str]] = {}  # how a tensor type is used, and its name
+        self.bound: dict[ast.AST, Frame] = {}  # targets that were given a device, and the function that gave it
         self.compared: set[ast.AST] = set()  # literals of devices that are compared as they are made
         self.excused: set[ast.AST] = set()
         self.alternatives: set[ast.AST] = set()  # met the CPU where paths join
@@ -198,11 +201,24 @@ class DeviceLog:
             self.used(run, value, node, "named")
 
     def named(
-        self, run: Interpreter, name: str, value: Value, extra: Guards = NOTHING, how: str = "named"
+        self, run: Interpreter, name: str, value: Value, target: ast.expr | None = None, how: str = "named"
     ) -> None:
         """A value gets a name; a device with the name of a device is meant to be one."""
         if isinstance(value, Device) and names_device(name):
-            self.used(run, value, run.source.tree, how, extra)
+            self.used(run, value, target or run.source.tree, how)
+            if target is not None:
+                self.bound[target] = run.frame
+
+    def overwritten(self, run: Interpreter, held: Value | None, target: ast.expr, name: str) -> None:
+        """A device gives way to another value of its name before anybody can have read it: that it had one was no use."""
+        if not isinstance(held, Device) or run.arms:
+            return
+        for origin in {place.origin for place in held.places} & self.uses.keys():
+            dead = [
+                use.node.lineno for use in self.uses[origin]
+                if self.bound.get(use.node) is run.frame and not _mentioned(run, name, use.node, target)
+            ]
+            self.uses[origin] = [u for u in self.uses[origin] if u.how not in _SAYS_LITTLE or _line(u.node) not in dead]
 
     # --- joins -------------------------------------------------------------------------------------------------------
 
@@ -318,6 +334,17 @@ def _after(place: Place, way: Guards, name: str) -> Place | None:
 def _asked_for(use: Use) -> tuple[bool, ...]:
     """Orders uses: what comes of itself before what somebody has to ask for."""
     return tuple(has(use.guards, kind) for kind in ("several", "default", "option"))
+
+
+def _mentioned(run: Interpreter, name: str, first: ast.expr, then: ast.expr) -> bool:
+    """Whether a name comes up between two assignments, or in what the second assigns."""
+    lines = run.source.lines[first.lineno : then.lineno - 1]
+    lines.append(run.source.lines[then.lineno - 1].partition("=")[2])
+    return any(re.search(rf"(?<![\w.]){re.escape(name)}\b", line) for line in lines)
+
+
+def _line(node: ast.AST) -> int:
+    return getattr(node, "lineno", 0)
 
 
 def _certain(value: Value) -> bool:

@@ -167,11 +167,12 @@ class Interpreter:
         kind = type(target)
         if kind is ast.Name:
             scope = self.globals if target.id in self.frame.globals else self.env
+            self.devices.overwritten(self, scope.get(target.id), target, target.id)
             scope[target.id] = self.devices.by_name(target.id, value)
             if target.id in self.frame.nonlocals:
                 self._bind_outside(target.id, scope[target.id])
             how = "named" if scope is self.globals else "local"
-            self.devices.named(self, target.id, value, how=how)
+            self.devices.named(self, target.id, value, target, how)
         elif kind is ast.Attribute:
             self._bind_attribute(target, value)
         elif kind in (ast.Tuple, ast.List):
@@ -201,10 +202,11 @@ class Interpreter:
             self.bound_attributes.add(target.attr)
             if path == f"{self.frame.receiver}.{target.attr}" and self.frame.info is not None:
                 value = self._kept(target, value)
+            self.devices.overwritten(self, self.env.get(path), target, path)
             self.env[path] = value = self.devices.by_name(target.attr, value)
             if path.partition(".")[0] != self.frame.receiver:
                 self.attributes[path] = join(self.attributes.get(path), value)
-        self.devices.named(self, target.attr, value)
+        self.devices.named(self, target.attr, value, target)
 
     def _kept(self, target: ast.Attribute, value: Value) -> Value:
         """What an object keeps of a value: a tensor remembers where it was put."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 _TELLING = frozenset(tables.CASTS) | {
-    "to", "cuda", "cpu", "mps", "numpy", "get", "type", "astype", "append", "pop", "add_argument", "parse_args", "parse_known_args", "startswith",
+    "to", "cuda", "get_device", "cpu", "mps", "numpy", "get", "type", "astype", "append", "pop", "add_argument", "parse_args", "parse_known_args", "startswith",
 }
 
 
@@ -31,6 +31,8 @@ def call_method(run: Interpreter, node: ast.Call, receiver: Value, attr: str, ar
     """A method of something that is no class of this file."""
     if receiver is UNKNOWN and attr not in _TELLING:
         return escape(run, args)
+    if attr == "get_device" and not node.args and dotted(node.func.value) != run.frame.receiver:  # type: ignore[attr-defined]
+        return conditions.ORDINAL
     if attr == "to":
         return _to(run, node, receiver, args)
     if attr == "cuda":
@@ -221,7 +223,7 @@ def dropped(run: Interpreter, node: ast.Call, result: Value) -> None:
     kept = path is not None or isinstance(node.func.value, ast.Subscript)  # else it was made to be dropped
     if result == receiver and isinstance(receiver, Tensor) and receiver.at is not None:
         return  # nothing to keep
-    if isinstance(receiver, Tensor) and kept or isinstance(receiver, Batch) and receiver.each.at is not None:
+    if kept and (isinstance(receiver, Tensor) or isinstance(receiver, Batch) and receiver.each.at is not None):
         cast = isinstance(result, Tensor) and result.at == as_tensor(receiver).at
         detail = "cast" if cast and as_tensor(receiver).dtype != "float64" else ""
         run.note("dropped-move", node, node.func.attr, detail, as_tensor(receiver).trail)
