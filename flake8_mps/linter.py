@@ -189,12 +189,9 @@ def _weighed(finding: Finding, of_several: bool) -> Finding:
 
 
 def _places(where: Where, index: dict[tuple[str, str], list[ast.AST]], facts: Facts) -> Iterator[Any]:
-    for kind in ("calls", "methods", "attributes", "keywords", "imports"):
-        for name in sorted(getattr(where, kind)):
-            yield from index.get((kind, name), ())
-    for place in sorted(where.literals | {("keywords", name) for name, _ in where.beside}):
+    for place in where.places:
         yield from index.get(place, ())
-    yield from facts.events(where.conflicts)
+    yield from facts.events(where.conflicts) if where.conflicts else ()
 
 
 def _internal_error(part: str, error: Exception) -> Finding:

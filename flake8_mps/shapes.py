@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -39,6 +40,13 @@ class Where:
     literals: frozenset[tuple[str, str]] = frozenset()
     lists: frozenset[str] = frozenset()
     beside: frozenset[tuple[str, str]] = frozenset()
+
+    @cached_property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """The kind and the name of every shape, in a fixed order."""
+        kinds = ("calls", "methods", "attributes", "keywords", "imports")
+        plain = [(kind, name) for kind in kinds for name in sorted(getattr(self, kind))]
+        return (*plain, *sorted(self.literals | {("keywords", name) for name, _ in self.beside}))
 
     def __or__(self, other: Where) -> Where:
         return Where(**{f.name: getattr(self, f.name) | getattr(other, f.name) for f in fields(self)})

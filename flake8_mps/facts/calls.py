@@ -161,7 +161,7 @@ def _own_function(run: Interpreter, node: ast.Call, function: Function, args: Ar
     owner = function.owner.info if isinstance(function.owner, Instance) else None
     if owner is not None and isinstance(node.func, ast.Attribute):
         module = run.values.get(node.func.value)
-        if isinstance(module, Module) and modules.places_itself(run, owner):
+        if isinstance(module, Module) and owner.places_itself:
             run.env[module.site] = Standing()
         if isinstance(module, Module):
             return modules.run_body(run, function, args, owner)
@@ -170,7 +170,7 @@ def _own_function(run: Interpreter, node: ast.Call, function: Function, args: Ar
 
 def _instance(run: Interpreter, node: ast.Call, cls: Class, args: Arguments) -> Value:
     functions.initialise(run, cls.info, args.positional, args.keywords)
-    for module in functions.modules_in(Items(tuple(args.all()))) if modules.places_itself(run, cls.info) else ():
+    for module in functions.modules_in(Items(tuple(args.all()))) if cls.info.places_itself else ():
         run.env[module.site] = Standing()  # Trainer(model) moves it, now or later
     if not cls.info.is_module:
         return Instance(cls.info)
@@ -179,7 +179,7 @@ def _instance(run: Interpreter, node: ast.Call, cls: Class, args: Arguments) -> 
     elsewhere = any(isinstance(value, (Device, Moved)) for value in args.all()) or args.open
     elsewhere = elsewhere or any(run.standing(module).at != "cpu" for module in given)
     elsewhere = elsewhere or not modules.holds_tensors(run, cls.info)
-    if elsewhere or modules.places_itself(run, cls.info) or cls.info.calls_what_it_is_given(run.source):
+    if elsewhere or cls.info.places_itself or cls.info.calls_what_it_is_given:
         run.env[node] = Standing(None, "float32")
     else:
         run.env[node] = Standing("cpu", "float32")

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from ..source import Source
     from .interpreter import Interpreter
 
-_WRITTEN = re.compile(r"\bself\.(\w+)(?:\s*:[^=\n]+)?\s*=(?!=)")
-_MOVED = re.compile(r"\bself\.(\w+)\.(?:to|cuda|cpu|double|half|float)\(")
-_KEPT = re.compile(r"\bself\.(\w+)\s*=\s*\w+[ \t]*$", re.MULTILINE)
+_WRITTEN = re.compile(r"self\.(\w+)(?:\s*:[^=\n]+)?\s*=(?!=)")
+_MOVED = re.compile(r"self\.(\w+)\.(?:to|cuda|cpu|double|half|float)\(")
+_KEPT = re.compile(r"self\.(\w+)\s*=\s*\w+[ \t]*$", re.MULTILINE)
 _MODULE_BASES = re.compile(r"^torch\.nn\.|(?:^|\.)(?:\w*Module|\w*PreTrainedModel|ModelMixin)$")
 
 
@@ -27,18 +27,21 @@ class ClassInfo:
     """One class: its methods, and the attributes that ``__init__`` and the class body give its objects."""
 
     node: ast.ClassDef
+    source: Source
     bases: tuple[Value, ...]
     around: dict[str, Value] | None
     methods: dict[str, ast.FunctionDef] = field(default_factory=dict)
     attributes: dict[str, Value] = field(default_factory=dict)
     store: dict[ast.AST, Value] = field(default_factory=dict)
     initialised: bool = False
-    rewritten: frozenset[str] = frozenset()  # attributes that methods other than __init__ assign
     open: bool = False  # setattr() somewhere in the file may set any attribute
-    moved: frozenset[str] = frozenset()  # and those that they move, in place if they are modules
 
     def mro(self) -> list[ClassInfo]:
         """This class and its bases in the same file, nearest first; a class that inherits itself ends there."""
+        return self._mro
+
+    @cached_property
+    def _mro(self) -> list[ClassInfo]:
         order: list[ClassInfo] = []
         todo = [self]
         while todo:
@@ -63,18 +66,40 @@ class ClassInfo:
             for info in self.mro() for base in info.bases
         )
 
-    def text(self, source: Source) -> str:
-        return "\n".join(source.lines[self.node.lineno - 1 : self.node.end_lineno])
+    @cached_property
+    def text(self) -> str:
+        return "\n".join(self.source.lines[self.node.lineno - 1 : self.node.end_lineno])
 
-    def registers(self, source: Source, name: str) -> bool:
+    @cached_property
+    def _later(self) -> str:
+        """The text of the methods other than ``__init__``."""
+        methods = (node for node in self.node.body if isinstance(node, FUNCTIONS) and node.name != "__init__")
+        return "\n".join(line for node in methods for line in self.source.lines[node.lineno - 1 : node.end_lineno])
+
+    @cached_property
+    def rewritten(self) -> frozenset[str]:
+        """The attributes that methods other than ``__init__`` assign."""
+        return frozenset(_WRITTEN.findall(self._later))
+
+    @cached_property
+    def moved(self) -> frozenset[str]:
+        """And those that they move, in place if they are modules."""
+        return frozenset(_MOVED.findall(self._later))
+
+    def registers(self, name: str) -> bool:
         """True when the class hands an attribute on to a container of torch's, or registers what is in it."""
         wrapped = re.compile(rf"(?:List|Sequential|Dict)\(\s*\*{{0,2}}\s*self\.{name}\b|add_module\(|setattr\(|register_module\(")
-        return any(wrapped.search(info.text(source)) for info in self.mro())
+        return any(wrapped.search(info.text) for info in self.mro())
 
-    def calls_what_it_is_given(self, source: Source) -> bool:
+    @cached_property
+    def places_itself(self) -> bool:
+        """True for a class whose text names devices: where its parts stand is its own affair."""
+        return any(word in self.text for word in (".cuda(", ".to(", "device="))
+
+    @cached_property
+    def calls_what_it_is_given(self) -> bool:
         """True for a class that keeps an argument and calls it: a module from outside, wherever that stands."""
-        text = self.text(source)
-        return any(re.search(rf"\bself\.{name}\(", text) for name in _KEPT.findall(text))
+        return any(f"self.{name}(" in self.text for name in _KEPT.findall(self.text))
 
     def method(self, name: str) -> Function | None:
         for info in self.mro():
@@ -97,17 +122,6 @@ class ClassInfo:
 
 
 def describe(run: Interpreter, node: ast.ClassDef, bases: tuple[Value, ...]) -> ClassInfo:
-    """The class of a definition. Attributes that methods other than ``__init__`` write are found by their text."""
-    info = ClassInfo(node, bases, run.around(), open="setattr(" in run.source.text)
-    rewritten: set[str] = set()
-    moved: set[str] = set()
-    for statement in node.body:
-        if isinstance(statement, FUNCTIONS):
-            info.methods[statement.name] = statement
-            if statement.name != "__init__":
-                text = "\n".join(run.source.lines[statement.lineno - 1 : statement.end_lineno])
-                if "self." in text:
-                    rewritten.update(_WRITTEN.findall(text))
-                    moved.update(_MOVED.findall(text))
-    info.rewritten, info.moved = frozenset(rewritten), frozenset(moved)
-    return info
+    """The class of a definition."""
+    methods = {statement.name: statement for statement in node.body if isinstance(statement, FUNCTIONS)}
+    return ClassInfo(node, run.source, bases, run.around(), methods, open="setattr(" in run.source.text)

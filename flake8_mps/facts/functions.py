@@ -185,20 +185,20 @@ def parameters(
 
 
 _FORWARD = ("forward", "encode", "decode", "call")
-_TENSOR_USE = r"\b{}\.(?:shape|size\(|device|dim\(|ndim|view\(|reshape\(|permute\(|transpose\(|unsqueeze\(|flatten\(|type_as\(|is_cuda)"
+_TENSOR_USE = re.compile(r"\b(\w+)\.(?:shape|size\(|device|dim\(|ndim|view\(|reshape\(|permute\(|transpose\(|unsqueeze\(|flatten\(|type_as\(|is_cuda)")
 # Made an array as it comes, it was never on a GPU, CUDA's or another.
-_ARRAY_USE = r"\b{}\.(?:detach\(\)\.)?numpy\("
+_ARRAY_USE = re.compile(r"\b(\w+)\.(?:detach\(\)\.)?numpy\(")
 _REBOUND = r"(?m)^\s*{} = (?!.*numpy\()"
 
 
 def _inputs(run: Interpreter, node: ast.FunctionDef, bound: dict[str, Value]) -> None:
     """The tensors that a module is given stand where it stands: that may be MPS. Known by what is done with them."""
     text = "\n".join(run.source.lines[node.lineno - 1 : node.end_lineno])
+    tensors = set(_TENSOR_USE.findall(text)) | {name for name, value in bound.items() if value == Tensor()}
+    arrays = {name for name in _ARRAY_USE.findall(text) if not re.search(_REBOUND.format(name), text)}
     for name, value in bound.items():
-        if value is UNKNOWN or value == Tensor():
-            if isinstance(value, Tensor) or re.search(_TENSOR_USE.format(name), text):
-                if not re.search(_ARRAY_USE.format(name), text) or re.search(_REBOUND.format(name), text):
-                    bound[name] = Tensor(OUTSIDE, None, True)
+        if (value is UNKNOWN or value == Tensor()) and name in tensors - arrays:
+            bound[name] = Tensor(OUTSIDE, None, True)
 
 
 def _unfilled(run: Interpreter, parameter: ast.arg, default: ast.expr | None, called: bool) -> Value:

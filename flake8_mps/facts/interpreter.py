@@ -220,7 +220,7 @@ class Interpreter:
         info = self.frame.info
         parts = value.items if isinstance(value, Items) else (value.each,) if isinstance(value, Many) else ()
         layers = [part for part in parts if isinstance(part, Module) and not modules.is_empty(self, part)]
-        if layers and info is not None and info.is_module and not info.registers(self.source, target.attr):
+        if layers and info is not None and info.is_module and not info.registers(target.attr):
             self.note("layers-in-list", target)
 
     def _bind_item(self, target: ast.Subscript, value: Value) -> None:

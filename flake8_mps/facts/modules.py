@@ -47,7 +47,7 @@ def forward(run: Interpreter, node: ast.Call, module: Module | Moved, args: Argu
     host = next((t for t in tensors if t.at == CPU), None)
     away = next((t for t in tensors if t.at in MAYBE_MPS), None)
     own = module.cls if isinstance(module, Module) else None
-    if hasattr(own, "mro") and any(places_itself(run, info) for info in own.mro()):
+    if hasattr(own, "mro") and any(info.places_itself for info in own.mro()):
         pass  # it moves what it is given
     elif standing.at in MAYBE_MPS and host is not None:
         apart(run, node, host, "input")
@@ -175,13 +175,7 @@ def _data(run: Interpreter, node: ast.Call, short: str, args: Arguments) -> Valu
 
 def _moves_itself(run: Interpreter, dataset: Value) -> bool:
     info = getattr(dataset, "info", None)
-    return info is not None and any(places_itself(run, base) for base in info.mro())
-
-
-def places_itself(run: Interpreter, info: ClassInfo) -> bool:
-    """True for a class whose text names devices: where its parts stand is its own affair."""
-    text = "\n".join(run.source.lines[info.node.lineno - 1 : info.node.end_lineno])
-    return any(word in text for word in (".cuda(", ".to(", "device="))
+    return info is not None and any(base.places_itself for base in info.mro())
 
 
 _REGISTERS = re.compile(r"\b(?:Buffer|Parameter(?:List|Dict)?)\(|register_(?:buffer|parameter)\(")
@@ -194,7 +188,7 @@ def holds_tensors(run: Interpreter, info: ClassInfo, seen: frozenset = frozenset
     for base in info.mro():
         if any(isinstance(name, Name) and not name.name.endswith("Module") for name in base.bases):
             return True
-        if _REGISTERS.search(base.text(run.source)):
+        if _REGISTERS.search(base.text):
             return True
         if any(isinstance(value, Module) and _has_weights(run, value, seen | {info}) for value in base.attributes.values()):
             return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..shapes import FUNCTIONS
 from . import arithmetic, conditions, endings, functions, lookups, methods, releases, tables, third_party
@@ -13,7 +13,7 @@ from .classes import ClassInfo, describe
 from .conditions import NO_FLAG
 from .frames import Env, Frame
 from .guards import NOTHING, Fact, Guards, common, has
-from .values import UNKNOWN, Batch, Class, Const, Flag, Function, Items, Many, Name, Table, Tensor
+from .values import UNKNOWN, Batch, Class, Const, Flag, Function, Items, Many, Name, Table, Tensor, Value
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
@@ -71,10 +71,15 @@ def _loop(run: Interpreter, body: list[ast.stmt], bind: Callable[[], None], orel
         for env, guards in [*([(after, run.guards)] if ends else []), *run.frame.exits]:
             run.enter(run.merge(conditions.come_by(guards - run.guards), env, run.env, False))
         run.frame.exits = []
-        if all(before.get(key) == value for key, value in run.env.items()):
+        if all(before.get(key, _first(key, value)) == value for key, value in run.env.items()):
             break
     run.frame.exits = exits
     return run.block(orelse)
+
+
+def _first(key: Any, value: Value) -> Value | None:
+    """What a round stands for that binds a name first: the next one binds it again before it is read."""
+    return value if type(key) is str and "." not in key else None
 
 
 def _for(run: Interpreter, node: ast.For | ast.AsyncFor) -> bool:
