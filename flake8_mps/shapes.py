@@ -232,7 +232,8 @@ class Search:
         if in_classes := hits.marked(present(source.text, self._in_classes)):
             beside = hits.marked((*present(source.text, self._beside), *of_modules))
             classes = {hits.class_of(index) for index in beside}
-            hits.followed |= {index for index in in_classes if hits.class_of(index) in classes}
+            computing = classes & {hits.class_of(index) for index in in_classes}
+            hits.followed |= {index for index in in_classes | beside if hits.class_of(index) in computing}
         return hits
 
     def candidates(self, source: Source, hits: Hits) -> list[ast.AST]:

@@ -134,6 +134,20 @@ class Float64OnDevice(Rule):
 
             normalised(torch.ones(2), torch.accelerator.current_accelerator() or torch.device("cpu"))
             """),
+        Example("""
+            import torch
+
+            def evaluate(device):
+                return torch.zeros(3, dtype=torch.float64, device=device)
+                                            ^^^^^^^^^^^^^ MPS301
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            try:
+                evaluate(device)  # raises
+            except RuntimeError as error:
+                if "out of memory" not in str(error):
+                    raise
+            """),
     ]
     good = [
         Example("""

@@ -138,6 +138,33 @@ class TensorMadeInForward(Rule):
             device = accelerator.current_accelerator() or "cpu"
             Encoder().to(device)(zeros(2, 3, device=device))
             """),
+        Example("""
+            import torch
+            from torch import nn
+
+            class Mapping(nn.Module):
+                def __init__(self, width):
+                    super().__init__()
+                    self.scale = nn.Parameter(torch.ones(width))
+                    self.register_buffer("shift", torch.zeros(width))
+
+                def forward(self, codes):
+                    return codes * self.scale + self.shift
+
+                def sample(self, count):
+                    noise = torch.randn(count, 4)
+                            ^^^^^^^^^^^ MPS401
+                    return noise * self.scale  # raises
+
+                def attend(self, x):
+                    query, key = (x * self.scale).chunk(2, dim=-1)
+                    mask = torch.ones(x.size(0), 2)
+                           ^^^^^^^^^^ MPS401
+                    return query * mask + key
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            Mapping(4).to(device).sample(2)
+            """),
     ]
     good = [
         Example("""
@@ -193,6 +220,31 @@ class TensorMadeInForward(Rule):
 
             device = torch.accelerator.current_accelerator() or torch.device("cpu")
             Scaled()(torch.zeros(2, 3, device=device))
+            """),
+        Example("""
+            import torch
+
+            def span(x):
+                return torch.tensor(x.size(-1))
+
+            class Shifted(torch.nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.weight = torch.nn.Parameter(torch.ones(3))
+                    self.weight.data *= torch.ones(3)
+
+                def forward(self, x, positions=None):
+                    return self.weight * (self.placed(x) + self.moved(x, positions))
+
+                def placed(self, other: torch.Tensor):
+                    return torch.zeros(3).to(other)
+
+                def moved(self, x, positions):
+                    shifted = positions + span(x)
+                    return shifted.expand([2, 3]) * self.weight
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            Shifted().to(device)(torch.zeros(2, 3, device=device), torch.zeros(3, device=device))
             """),
         Example("""
             import torch

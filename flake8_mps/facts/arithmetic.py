@@ -50,6 +50,8 @@ def _tensors(run: Interpreter, node: ast.AST, operator: ast.operator, left: Valu
             wide = other.dtype == "float64" and other.shaped and tensor is left
             return Tensor(tensor.at, "float64", True, True, other.trail) if wide else Tensor(tensor.at)
         known = tensor.dtype if isinstance(other, Const) and tensor.dtype in _FLOATS else None
+        if other is UNKNOWN and tensor.at == CPU and not tensor.batched:
+            return Tensor()  # a tensor without dimensions goes where the other one is
         return Tensor(tensor.at, known or (tensor.dtype if tensor.dtype == "float64" else None), tensor.batched,
                       tensor.host_data, tensor.trail, tensor.origin)
     together(run, node, tensors, "operands")

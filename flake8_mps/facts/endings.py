@@ -107,7 +107,15 @@ def caught_by(run: Interpreter, handler: ast.ExceptHandler) -> Guards:
     if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
         if never_returns(run, last.value):
             return NOTHING
-    return NOTHING if isinstance(last, ast.Raise) else _caught(names, handler)
+    return NOTHING if isinstance(last, ast.Raise) or _waits_for_memory(handler) else _caught(names, handler)
+
+
+def _waits_for_memory(handler: ast.ExceptHandler) -> bool:
+    """``except RuntimeError as error: if "out of memory" not in str(error): raise``: any other failure goes on."""
+    parts = [part for statement in handler.body for part in ast.walk(statement)]
+    return any(isinstance(part, ast.Raise) and part.exc is None for part in parts) and any(
+        isinstance(part, ast.Constant) and isinstance(part.value, str) and "out of memory" in part.value for part in parts
+    )
 
 
 def _caught(names: Iterable[str], node: ast.AST) -> Guards:

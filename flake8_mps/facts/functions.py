@@ -13,7 +13,7 @@ from .frames import Env, Frame
 from .guards import NOTHING, ONCE_PORTED, Fact, Guards, contradicts
 from .names import last_name, names_device
 from .values import (
-    OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Const, Device, Flag, Function, Instance, Items, Module, Standing, Table, Tensor, Value, join,
+    OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Const, Device, Flag, Function, Instance, Items, Module, Registered, Standing, Table, Tensor, Value, join,
 )
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ def _keep_attributes(run: Interpreter, info: ClassInfo, env: Env) -> None:
     for key, value in env.items():
         if isinstance(key, str):
             if key.startswith(prefix):
-                info.attributes[key[len(prefix):]] = value
+                moves_along = isinstance(value, Registered) and info.is_module
+                info.attributes[key[len(prefix):]] = Tensor(OUTSIDE, value.dtype, True) if moves_along else value
         elif info.may_be_module:
             info.store[key] = Standing(OUTSIDE if info.is_module else None)  # where its user has put it
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import functions, tables
@@ -111,6 +112,8 @@ def unpack(value: Value, count: int) -> Iterator[Value]:
             yield value.each
         elif isinstance(value, Many):
             yield value.each
+        elif isinstance(value, Tensor):  # q, k, v = x.chunk(3)
+            yield replace(value, batched=False)
         else:
             yield UNKNOWN
 

@@ -10,7 +10,7 @@ from . import conditions, tables, transfer
 from .arithmetic import MAYBE_MPS, as_tensor, result_of, together
 from .devices import Use
 from .guards import Fact, has
-from .modules import STATELESS, escape, forward, place
+from .modules import STATELESS, escape, forward, place, registered
 from .names import dotted, names_device, names_dtype
 from .values import (
     CPU, CPU_DEVICE, GPU, OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Flag, Function, Instance, Items,
@@ -78,6 +78,10 @@ def _by_name(run: Interpreter, node: ast.Call, receiver: Value, attr: str, args:
         held = dotted(node.func.value)
         if held and held.startswith(f"{run.frame.receiver}."):
             run.keeps_modules(node.func.value, Items(tuple(args.positional)))
+    elif attr == "register_buffer" and isinstance(receiver, Instance):
+        _buffer(run, node, args)
+    elif attr in ("parameters", "buffers") and isinstance(receiver, Instance) and receiver.info.is_module:
+        return Many(Tensor(OUTSIDE))
     elif attr == "numpy" and not args.all():
         _left_by_is_cuda(run, node)
     elif attr == "startswith" and args.positional:
@@ -85,6 +89,14 @@ def _by_name(run: Interpreter, node: ast.Call, receiver: Value, attr: str, args:
     elif attr in ("eval", "train") and isinstance(receiver, Moved):
         return receiver
     return escape(run, args)
+
+
+def _buffer(run: Interpreter, node: ast.Call, args: Arguments) -> None:
+    """``self.register_buffer("pe", tensor)``."""
+    name = args.get(0, "name")
+    if isinstance(name, Const) and isinstance(name.value, str):
+        run.env[f"{run.frame.receiver}.{name.value}"] = registered(args.get(1, "tensor"))
+        run.bound_attributes.add(name.value)
 
 
 def _left_by_is_cuda(run: Interpreter, node: ast.Call) -> None:
@@ -134,6 +146,8 @@ def _to(run: Interpreter, node: ast.Call, receiver: Value, args: Arguments) -> V
             if at is None:
                 return _moved_somewhere(run, node, receiver)
         elif isinstance(value, Tensor):
+            if value.at is None:
+                return _moved_somewhere(run, node, receiver)
             at, dtype, cast = value.at, value.dtype, True
         elif transfer.dtype_of(value):
             dtype, cast = transfer.dtype_of(value), True

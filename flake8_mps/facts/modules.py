@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from . import functions, tables, transfer
 from .arithmetic import MAYBE_MPS, apart, as_tensor, given, result_of, together
 from .values import (
-    CPU, UNKNOWN, Batch, Function, Items, Many, Module, Moved, Name, Standing, Table, Tensor, Value,
+    CPU, UNKNOWN, Batch, Const, Function, Items, Many, Module, Moved, Name, Registered, Standing, Table, Tensor, Value,
 )
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments)
     if name in tables.WRAPPERS and args.positional and isinstance(args.positional[0], (Module, Moved)):
         return args.positional[0]
     if name in tables.MOVE_WITH_MODULES:
-        return UNKNOWN  # it goes where its module goes
+        return registered(args.get(0, "data"))
     if name == "torch.autograd.Variable":
         return args.get(0, "data") or UNKNOWN
     if name.startswith("torch.utils.data."):
@@ -120,6 +120,13 @@ def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments)
         batched = short in tables.SHAPED or result.batched and short not in tables.REDUCTIONS and not tables.LOSSES.search(short)
         return Tensor(result.at, result.dtype, batched, result.host_data, result.trail, result.origin)
     return UNKNOWN
+
+
+def registered(value: Value | None) -> Value:
+    """What a module has once it has registered a tensor."""
+    value = as_tensor(value or UNKNOWN)
+    dtype = value.dtype if isinstance(value, Tensor) and value.dtype != "float64" else None
+    return UNKNOWN if isinstance(value, Const) else Registered(dtype)
 
 
 def _flat(args: Arguments) -> list[Value]:

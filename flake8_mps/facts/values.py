@@ -146,6 +146,13 @@ class Standing(Value):
 
 
 @value
+class Registered(Value):
+    """A parameter or a buffer: it goes where its module goes, and while that is being made nobody knows where."""
+
+    dtype: str | None = None
+
+
+@value
 class Moved(Value):
     """A tensor or a module (the file does not say which) that was moved."""
 
