@@ -6,18 +6,20 @@ TORCH_VERSION ?= 2.13.0
 TORCH_INDEX   ?=
 PYTEST_ARGS   ?=
 BENCH_ARGS    ?=
+MUTATION_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench lint docs clean
+.PHONY: help demo test bench mutations lint docs clean
 
 help:
 	@echo "make demo    install into $(VENV) and lint fixtures/ (no torch needed)"
 	@echo "make test    install torch too, and run the whole test suite"
 	@echo "make bench   measure what the plugin adds to flake8: BENCH_ARGS='--runs 3 path/to/code'"
+	@echo "make mutations    plant mistakes in portable code and count which are found: MUTATION_ARGS='--list-missed path'"
 	@echo "make lint    flake8 over this repository's own code"
 	@echo "make docs    write docs/rules/ and the table in README.md from the rules"
 	@echo "make clean   remove $(VENV), build leftovers and caches"
@@ -41,6 +43,9 @@ test: $(VENV)/.tests
 
 bench: $(VENV)/.package
 	$(BIN)/python benchmarks/bench.py $(BENCH_ARGS)
+
+mutations: $(VENV)/.package
+	$(BIN)/python benchmarks/mutations.py $(MUTATION_ARGS)
 
 lint: $(VENV)/.package
 	$(BIN)/flake8 --isolated --max-line-length 120 --extend-ignore E203 flake8_mps rules tests tools benchmarks setup.py
