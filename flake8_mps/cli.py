@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import __version__
-from .config import EXPLAIN, INTERNAL_ERROR, NO_REASON, OPTIONS, Config, ConfigError
+from .config import CODES, INTERNAL_ERROR, NO_REASON, OPTIONS, SWITCHES, Config, ConfigError
 from .notebook import NotPython, read_notebook
 from .reports import Located, text
 from .source import Source, Unreadable, read_source
@@ -63,13 +63,14 @@ def _add_check(commands: Any) -> None:
         parser.add_argument(f"--{option.name}", metavar=option.metavar, help=option.help)
     for name, effect in ("select", "report only"), ("ignore", "do not report"):
         parser.add_argument(f"--{name}", metavar="CODES", action="append", help=f"{effect} these: MPS102, MPS3, ...")
-    parser.add_argument(f"--{EXPLAIN.name}", action="store_true", help=EXPLAIN.help)
+    for switch in SWITCHES:
+        parser.add_argument(f"--{switch.name}", action="store_true", help=switch.help)
     parser.set_defaults(run=_check, parser=parser)
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    names = (*(option.name for option in OPTIONS), "select", "ignore", EXPLAIN.name)
-    config = Config.from_strings(**{name: getattr(arguments, name) for name in names})
+    names = [option.name.replace("-", "_") for option in (*OPTIONS, *SWITCHES)]
+    config = Config.from_strings(**{name: getattr(arguments, name) for name in (*names, *CODES)})
     _refuse_unknown_codes(config, "--")
 
     problems: list[Unreadable] = []
@@ -101,10 +102,10 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _findings(source: Source, config: Config) -> Iterator[Located]:
-    from .linter import lint, passes  # behind the options: a wrong one is told before the engine is loaded
+    from .linter import concerns, lint  # behind the options: a wrong one is told before the engine is loaded
     from .project import project_of
 
-    if passes(source.text):
+    if concerns(source.text):
         _refuse_unknown_codes(config.for_file(source.path), f"{project_of(source.path).file}: [tool.flake8-mps] ")
     for finding in lint(source, config):
         if not source.suppressed(finding):

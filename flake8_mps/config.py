@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +17,13 @@ Version = tuple[int, int]
 OLDEST_TORCH: Version = (1, 12)
 """The first release with an MPS device."""
 
-KEYS = ("level", "torch", "macos", "select", "ignore")
+FACTS = ("portable-devices", "moves", "modules")
+"""What a project may say of its own functions and classes, each a list of dotted names: functions that return a
+portable device, functions that move what they are given to the device that they name, and classes that are
+``nn.Module`` though no file with a finding shows it."""
+
+CODES = ("select", "ignore")
+KEYS = ("level", "torch", "macos", *CODES, *FACTS, "resolve-imports")
 """What a project may say in its table ``[tool.flake8-mps]``."""
 
 INTERNAL_ERROR = "MPS000"
@@ -43,14 +51,20 @@ OPTIONS = (
     Option("macos", "VERSION", "the oldest macOS that the code has to run on, such as 14.4"),
 )
 
-EXPLAIN = Option("explain", "", "say behind each message how its value came about: where float64 was made and moved")
+SWITCHES = (
+    Option("explain", "", "say behind each message how its value came about: where float64 was made and moved"),
+    Option("resolve-imports", "", "read the project's other files for the devices, functions and classes imported from them"),
+)
 
 FLAKE8_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     *(
         (f"--mps-{option.name}", {"metavar": option.metavar, "help": option.help, "parse_from_config": True})
         for option in OPTIONS
     ),
-    (f"--mps-{EXPLAIN.name}", {"action": "store_true", "help": EXPLAIN.help, "parse_from_config": True}),
+    *(
+        (f"--mps-{switch.name}", {"action": "store_true", "help": switch.help, "parse_from_config": True})
+        for switch in SWITCHES
+    ),
 )
 """The arguments of flake8's ``OptionManager.add_option``, one pair for each option."""
 
@@ -62,6 +76,7 @@ class Config:
     ``level`` is then WARNING. ``torch`` and ``macos`` are the oldest to support. ``select`` and ``ignore`` are prefixes
     of codes, and the longer one wins; an empty ``select`` is every code. ``left_to_project`` are the keys that a
     project may settle where they are not told. ``explain`` appends the trail of a finding to its message.
+    ``resolve_imports`` lets facts read the project's other files. The rest are the dotted names of ``FACTS``.
     """
 
     level: Severity | None = None
@@ -70,6 +85,10 @@ class Config:
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     explain: bool = False
+    resolve_imports: bool = False
+    portable_devices: tuple[str, ...] = ()
+    moves: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
     left_to_project: tuple[str, ...] = field(default=KEYS, compare=False)
 
     @classmethod
@@ -82,7 +101,9 @@ class Config:
         ignore: Sequence[str] | None = None,
         *,
         explain: bool = False,
+        resolve_imports: bool = False,
         prefix: str = "--",
+        **facts: Sequence[str] | None,
     ) -> Config:
         """The options as people write them; ``prefix`` is how their names begin. Raises ConfigError."""
 
@@ -99,14 +120,17 @@ class Config:
             read("select", _codes, select, cls.select),
             read("ignore", _codes, ignore, cls.ignore),
             explain,
+            resolve_imports,
+            *(read(name, _dotted, facts.get(_attribute(name)), ()) for name in FACTS),
         )
 
     @classmethod
     def from_flake8(cls, options: argparse.Namespace) -> Config:
         """The options that flake8 has read; choosing codes is left to flake8. Raises ConfigError."""
         values = {option.name: getattr(options, f"mps_{option.name}") for option in OPTIONS}
-        config = cls.from_strings(**values, explain=options.mps_explain, prefix="--mps-")
-        return replace(config, left_to_project=tuple(values))
+        switches = {_attribute(switch.name): getattr(options, f"mps_{_attribute(switch.name)}") for switch in SWITCHES}
+        config = cls.from_strings(**values, **switches, prefix="--mps-")
+        return replace(config, left_to_project=tuple(key for key in KEYS if key not in CODES))
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], file: str) -> Config:
@@ -115,11 +139,10 @@ class Config:
         for key, value in table.items():
             if key not in KEYS:
                 raise ConfigError(f"{prefix}{key}: there is no such key; there are {', '.join(KEYS)}")
-            lists_codes = key in ("select", "ignore")
-            texts = value if lists_codes and isinstance(value, list) else [value]
-            if wrong := [text for text in texts if not isinstance(text, str)]:
-                raise ConfigError(f"{prefix}{key}: {wrong[0]!r} is no text; write it in quotes")
-            options[key] = (texts or None) if lists_codes else value
+            try:
+                options[_attribute(key)] = _as_written(key, value)
+            except ValueError as error:
+                raise ConfigError(f"{prefix}{key}: {error}") from None
         return cls.from_strings(**options, prefix=prefix)
 
     def for_file(self, path: str) -> Config:
@@ -130,10 +153,11 @@ class Config:
         from .project import project_of  # behind the gate
 
         project = project_of(path)
-        said = self.from_table(project.table, project.file)
+        said = _said_by(project.file) if project.table else Config()
         if not said.torch and project.requires and project.requires.floor:
             said = replace(said, torch=max(project.requires.floor, OLDEST_TORCH))
-        return replace(self, **{key: getattr(said, key) for key in self.left_to_project if not getattr(self, key)})
+        left = map(_attribute, self.left_to_project)
+        return replace(self, **{name: getattr(said, name) for name in left if not getattr(self, name)})
 
     def wants(self, finding: Finding) -> bool:
         """Whether to report a finding."""
@@ -141,6 +165,33 @@ class Config:
             return True
         selected, ignored = _longest(self.select or ("",), finding.code), _longest(self.ignore, finding.code)
         return finding.severity >= (self.level or Severity.WARNING) and selected > ignored
+
+
+@functools.cache
+def _said_by(file: str) -> Config:
+    """What the table in a file says, read once. Raises ConfigError."""
+    from .project import project_of
+
+    return Config.from_table(project_of(file).table, file)
+
+
+def _as_written(key: str, value: Any) -> Any:
+    """What ``from_strings`` takes for a key of the table. Raises ValueError for another type than the key's."""
+    if key == "resolve-imports":
+        if not isinstance(value, bool):
+            raise ValueError(f"{value!r} is neither true nor false; write true, without quotes")
+        return value
+    is_list = key in (*CODES, *FACTS)
+    texts = value if is_list and isinstance(value, list) else [value]
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValueError(f"{text!r} is no text; write it in quotes")
+    return (texts or None) if is_list else value
+
+
+def _attribute(key: str) -> str:
+    """What an option or a key is called in ``Config``."""
+    return key.replace("-", "_")
 
 
 def _longest(prefixes: Sequence[str], code: str) -> int:
@@ -168,3 +219,12 @@ def _codes(texts: Sequence[str]) -> tuple[str, ...]:
         if not re.fullmatch(r"MPS\d{0,3}", code, re.ASCII):
             raise ValueError(f"{code!r} is not a code or the beginning of one; write codes like MPS102 or MPS1")
     return tuple(dict.fromkeys(codes))
+
+
+def _dotted(texts: Sequence[str]) -> tuple[str, ...]:
+    """Names of functions or classes with their modules. Raises ValueError."""
+    for text in texts:
+        parts = text.split(".")
+        if len(parts) < 2 or not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
+            raise ValueError(f"{text!r} is not a dotted name; write its module too, like unet.utils.pick_device")
+    return tuple(dict.fromkeys(texts))

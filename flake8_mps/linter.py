@@ -67,18 +67,25 @@ def lint(source: Source, config: Config, statistics: Statistics | None = None) -
     found = statistics or Statistics()
     found.files += 1
     with found.stage("gate"):
-        if not passes(source.text):
+        config = config.for_file(source.path) if concerns(source.text) else config
+        if not passes(source.text, config):
             found.gated += 1
             return []
-    config = config.for_file(source.path)
     findings = _without_reason(source.cuda_only) if source.cuda_only else _interpreted(source, config, found)
     wanted = sorted(filter(config.wants, findings), key=lambda finding: finding.sort_key)
     return [_explained(finding, source) for finding in wanted] if config.explain else wanted
 
 
-def passes(text: str) -> bool:
-    """The gate: False for a text in which no rule can find anything."""
-    return (any(word in text for word in FAMILIES) or _IMPORTS.search(text) is not None) and search().passes(text)
+def concerns(text: str) -> bool:
+    """True for a text that names torch, CUDA or a package that brings torch: of no other is the project asked."""
+    return any(word in text for word in FAMILIES) or _IMPORTS.search(text) is not None
+
+
+def passes(text: str, config: Config = Config()) -> bool:
+    """The gate: False for a text in which no rule can find anything. Functions of the project may move by any name."""
+    if not concerns(text):
+        return False
+    return config.resolve_imports or any(name.rpartition(".")[2] in text for name in config.moves) or search().passes(text)
 
 
 def _explained(finding: Finding, source: Source) -> Finding:

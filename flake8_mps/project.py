@@ -26,6 +26,7 @@ NAMELESS = frozenset({"-", "stdin", "<unknown>"})
 """What a text without a file is called: it belongs to no project."""
 
 ROOTS = (".git", ".hg")
+MANIFESTS = ("pyproject.toml", "setup.py", "setup.cfg")
 TABLE = "flake8-mps"
 
 MACS = tuple(
@@ -52,14 +53,16 @@ class Requires(NamedTuple):
 
 
 class Project(NamedTuple):
-    """``requires`` is None where nothing names torch; ``table`` is empty without one, and ``file`` is where it is."""
+    """``requires`` is None where nothing names torch; ``table`` is empty without one, and ``file`` is where it is.
+    ``root`` is the nearest folder that is one of a project or of a repository, empty without one."""
 
     requires: Requires | None
     table: dict[str, Any]
     file: str
+    root: str
 
 
-NOWHERE = Project(None, {}, "")
+NOWHERE = Project(None, {}, "", "")
 
 
 def project_of(path: str) -> Project:
@@ -81,7 +84,8 @@ def _around(folder: Path) -> Project:
     is_root = folder == folder.parent or any(os.path.exists(folder / name) for name in ROOTS)
     above = NOWHERE if is_root else _around(folder.parent)
     told = (table, str(file)) if isinstance(table, dict) else (above.table, above.file)
-    return Project(above.requires if requires is None else requires, *told)
+    begins = is_root and folder != folder.parent or any(os.path.exists(folder / name) for name in MANIFESTS)
+    return Project(above.requires if requires is None else requires, *told, str(folder) if begins else above.root)
 
 
 # --- where a folder names torch --------------------------------------------------------------------------------------

@@ -171,6 +171,10 @@ class Hits:
             self.mark(units, word)
         return units
 
+    def calling(self, names: Iterable[str]) -> set[int]:
+        """The units that call one of these names, or something of it."""
+        return self.marked([Word(name, rf"(?<!\w){name}\s*[.(]") for name in sorted(names)])
+
     def mark(self, units: set[int], word: Word) -> None:
         """Adds the units that hold a word, and those that share a line with it, going on behind each."""
         position = word.find(self._text)

@@ -144,8 +144,10 @@ class Source:
         text = " ".join(" ".join(lines).split())
         return text if len(text) <= 30 else text[:27] + "..."
 
-    def attribute(self, node: ast.Attribute) -> Span:
-        """The last name of an attribute expression: ``cuda`` of ``model.cuda``."""
+    def attribute(self, node: ast.expr) -> Span:
+        """The last name of an attribute expression, ``cuda`` of ``model.cuda``; a name is itself."""
+        if not isinstance(node, ast.Attribute):
+            return self.token(node)
         line, column = node.end_lineno, self.column(node.end_lineno, node.end_col_offset)
         start = column - _width(node.attr, self.lines[line - 1][:column], r"\w+$")
         return Span(line, start, line, column)

@@ -14,6 +14,7 @@ from .arithmetic import MAYBE_MPS, as_tensor
 from .conditions import asks, flag_of
 from .events import Event
 from .guards import AS_WRITTEN, ONCE_PORTED, Guards, contradicts, has
+from .imported import Project
 from .interpreter import Interpreter
 from .values import UNKNOWN, Class, Const, Device, Function, Name, Tensor, Value
 
@@ -32,9 +33,15 @@ class Facts:
         self._hits = hits
         wanted = hits.followed | {hits.unit_at(node.lineno) for node in candidates}  # type: ignore[attr-defined]
         self._bound: set[str] = set()
-        self._run = Interpreter(source, config.torch)
-        self._run.run(lambda node: self._unit(node) in wanted)
+        self._run = Interpreter(source, config, Project.around(source.path, config))
+        self._run.run(lambda node: (unit := self._unit(node)) in wanted or unit in self._calls_of_project)
         self.interpreted = len(self._run.ran)
+
+    @functools.cached_property
+    def _calls_of_project(self) -> set[int]:
+        """The units that call functions of the project, which may move what they are given."""
+        names = self._run.project.called_as(self._run) if self._run.project is not None else ()
+        return self._hits.calling(names)
 
     def _unit(self, node: ast.AST) -> int:
         return self._hits.unit_at(node.lineno)  # type: ignore[attr-defined]
@@ -98,7 +105,8 @@ class Facts:
         device = self.given(call, keyword, position)
         if not isinstance(device, Device) or device.kinds != {"cuda"}:
             return False
-        return not any(contradicts(p.guards, AS_WRITTEN) or p.origin in self._run.devices.uses for p in device.places)
+        elsewhere = (None, *self._run.devices.uses)  # None: it is written in another file
+        return not any(contradicts(p.guards, AS_WRITTEN) or p.origin in elsewhere for p in device.places)
 
     def off_without_cuda(self, call: ast.Call, keyword: str, position: int | None = None) -> bool:
         """True where a switch is given that is off on a Mac as written: by what it asks, or by its name (use_cuda)."""

@@ -12,8 +12,8 @@ from .guards import Fact, has
 from .lookups import attribute_of, element
 from .names import last_name, names_other_device
 from .values import (
-    GPU, OTHER_DEVICE, OUTSIDE_DEVICE, PORTABLE_DEVICE, UNKNOWN, Array, Class, Device, Flag, Function, Instance, Items,
-    Many, Module, Moved, Name, Standing, Table, Tensor, TensorType, Value,
+    GPU, OTHER_DEVICE, OUTSIDE_DEVICE, PORTABLE_DEVICE, UNKNOWN, Array, Class, Device, Flag, Function, Imported, Instance,
+    Items, Many, Module, Moved, Name, Standing, Table, Tensor, TensorType, Value,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ def call(run: Interpreter, node: ast.Call) -> Value:
     elif kind is Instance and (body := callee.info.method("__call__")) is not None:
         result = functions.call_function(run, body, args.positional, args.keywords, callee.info)
     elif kind is Class:
-        result = _instance(run, node, callee, args)
+        result = instance(run, node, callee, args)
+    elif kind is Imported:
+        result = run.project.call(run, node, callee, args)
     elif kind is Flag and not args.positional:
         result = callee
     elif kind is Module or kind is Moved and receiver is None:
@@ -168,7 +170,7 @@ def _own_function(run: Interpreter, node: ast.Call, function: Function, args: Ar
     return functions.call_function(run, function, args.positional, args.keywords, owner)
 
 
-def _instance(run: Interpreter, node: ast.Call, cls: Class, args: Arguments) -> Value:
+def instance(run: Interpreter, node: ast.Call, cls: Class, args: Arguments) -> Value:
     functions.initialise(run, cls.info, args.positional, args.keywords)
     for module in functions.modules_in(Items(tuple(args.all()))) if cls.info.places_itself else ():
         run.env[module.site] = Standing()  # Trainer(model) moves it, now or later
@@ -191,7 +193,7 @@ def _instance(run: Interpreter, node: ast.Call, cls: Class, args: Arguments) -> 
 
 def _named(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
     """A call of something imported or built in."""
-    handler = CALLS.get(name)
+    handler = run.calls.get(name)
     if handler is not None:
         return handler(run, node, name, args)
     if tables.NEEDS_CUDA.match(name):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..shapes import FUNCTIONS
 from . import tables
-from .values import UNKNOWN, Class, Function, Module, Moved, Name, Tensor, Value
+from .values import UNKNOWN, Class, Function, Imported, Module, Moved, Name, Tensor, Value
 
 if TYPE_CHECKING:
     from ..source import Source
@@ -34,6 +34,7 @@ class ClassInfo:
     attributes: dict[str, Value] = field(default_factory=dict)
     store: dict[ast.AST, Value] = field(default_factory=dict)
     initialised: bool = False
+    is_declared: bool = False  # the project says that it is a module
     open: bool = False  # setattr() somewhere in the file may set any attribute
 
     def mro(self) -> list[ClassInfo]:
@@ -54,8 +55,10 @@ class ClassInfo:
     @cached_property
     def is_module(self) -> bool:
         """True for subclasses of torch.nn.Module and of the classes that other packages derive from it."""
-        return any(
-            isinstance(base, Name) and _MODULE_BASES.search(base.name) for info in self.mro() for base in info.bases
+        return any(info.is_declared for info in self.mro()) or any(
+            isinstance(base, Name) and _MODULE_BASES.search(base.name)
+            or isinstance(base, Imported) and isinstance(base.what, Class) and base.what.info.is_module
+            for info in self.mro() for base in info.bases
         )
 
     @cached_property
@@ -63,6 +66,7 @@ class ClassInfo:
         """True also where a base that this file does not show may make it one."""
         return self.is_module or any(
             not isinstance(base, Class) and getattr(base, "name", "") not in tables.PLAIN_BASES
+            and not (isinstance(base, Imported) and isinstance(base.what, Class) and not base.what.info.may_be_module)
             for info in self.mro() for base in info.bases
         )
 
@@ -87,8 +91,10 @@ class ClassInfo:
         return frozenset(_MOVED.findall(self._later))
 
     def registers(self, name: str) -> bool:
-        """True when the class hands an attribute on to a container of torch's, or registers what is in it."""
-        wrapped = re.compile(rf"(?:List|Sequential|Dict)\(\s*\*{{0,2}}\s*self\.{name}\b|add_module\(|setattr\(|register_module\(")
+        """True when the class hands an attribute on to a container of torch's, an element of it to a call, or registers
+        what is in it."""
+        wrapped = re.compile(rf"(?:List|Sequential|Dict)\(\s*\*{{0,2}}\s*self\.{name}\b|add_module\(|setattr\(|register_module\("
+                             rf"|[(,=]\s*self\.{name}\[[^\]:]*\]\s*[,)]")
         return any(wrapped.search(info.text) for info in self.mro())
 
     @cached_property
@@ -124,4 +130,7 @@ class ClassInfo:
 def describe(run: Interpreter, node: ast.ClassDef, bases: tuple[Value, ...]) -> ClassInfo:
     """The class of a definition."""
     methods = {statement.name: statement for statement in node.body if isinstance(statement, FUNCTIONS)}
-    return ClassInfo(node, run.source, bases, run.around(), methods, open="setattr(" in run.source.text)
+    info = ClassInfo(node, run.source, bases, run.around(), methods, open="setattr(" in run.source.text)
+    names = [value.name for value in (*bases, run.declared(node.name)) if isinstance(value, Name)]
+    info.is_declared = not run.module_types.isdisjoint(names)
+    return info

@@ -34,6 +34,8 @@ def children(run: Interpreter, node: ast.expr) -> Value:
 
 def _name(run: Interpreter, node: ast.Name) -> Value:
     value = run.lookup(node.id)
+    if type(value) is Name and run.project is not None:
+        value = run.project.value(run, value, node)
     if type(value) is Name:
         run.values[node] = value
         return run.devices.typed(run, value, node)

@@ -12,14 +12,17 @@ from dataclasses import replace
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
+from ..config import Config
 from ..source import Source
 from . import conditions, expressions, functions, lookups, modules, statements, tables
-from .calls import Arguments
+from .calls import CALLS, Arguments
 from .classes import ClassInfo
+from .declared import calls_known
 from .devices import Arm, DeviceLog, narrowed
 from .events import Event
 from .frames import Env, Frame
 from .guards import AS_WRITTEN, NOTHING, Fact, Guards, contradicts, has
+from .imported import Project
 from .names import dotted
 from .values import (
     CPU, IDLE, UNKNOWN, Batch, Device, Flag, Function, Instance, Items, Many, Module, Name, Namespace, Standing, Table, Tensor, Value,
@@ -35,9 +38,12 @@ _DEFAULT_DEVICE = ("set_default_device", "set_default_tensor_type", "with torch.
 class Interpreter:
     """One run over one file."""
 
-    def __init__(self, source: Source, oldest_torch: tuple[int, int] | None = None) -> None:
+    def __init__(self, source: Source, config: Config, project: Project | None = None) -> None:
         self.source = source
-        self.oldest_torch = oldest_torch
+        self.oldest_torch = config.torch
+        self.project = project  # None where no other file, and no declaration, has anything to say
+        self.calls = CALLS if project is None else calls_known(config)
+        self.module_types = frozenset(config.modules)
         self.values: dict[ast.AST, Value] = {}
         self.guards_at: dict[ast.AST, Guards] = {}
         self.arguments: dict[ast.AST, Arguments] = {}  # of the last call seen at a node, by a canonical name
@@ -149,6 +155,10 @@ class Interpreter:
                     return value
             return lookups.unbound(self, name)
         return value
+
+    def declared(self, name: str) -> Name | None:
+        """A function or class of this module by its canonical name, where the project says what it is."""
+        return self.project.of_this_file(name) if self.project is not None and self.frame is self.module_frame else None
 
     def around(self) -> Env | None:
         """The variables that a function defined here closes over; None for those of the module, whatever they become."""

@@ -13,7 +13,7 @@ from .classes import ClassInfo
 from .conditions import asked_by_name
 from .names import dotted, last_name, names_device
 from .values import (
-    CPU_DEVICE, OUTSIDE_DEVICE, SOME_DEVICE, UNKNOWN, Array, Batch, Class, Device, Function, Instance, Items, Many, Module, Moved, Name,
+    CPU_DEVICE, OUTSIDE_DEVICE, SOME_DEVICE, UNKNOWN, Array, Batch, Class, Device, Function, Imported, Instance, Items, Many, Module, Moved, Name,
     Namespace, Standing, Table, Tensor, Value, join,
 )
 
@@ -42,10 +42,17 @@ def unbound(run: Interpreter, name: str) -> Value:
     """A name that no scope binds: a builtin, or something a star import brought."""
     if hasattr(builtins, name):
         return Name(f"builtins.{name}")
+    return starred(run, name) if run.stars else UNKNOWN
+
+
+def starred(run: Interpreter, name: str) -> Value:
+    """What a star import brought under a name."""
     for module in run.stars:
-        full = f"{module}.{name}"
-        if full in tables.FACTORIES or full in tables.DTYPES or full in tables.NUMPY or full in tables.STARRED:
-            return Name(full)
+        full = Name(f"{module}.{name}")
+        if full.name in tables.FACTORIES or full.name in tables.DTYPES or full.name in tables.NUMPY or full.name in tables.STARRED:
+            return full
+        if run.project is not None and (value := run.project.value(run, full, run.source.tree)) is not full:
+            return value
     return UNKNOWN
 
 
@@ -57,7 +64,7 @@ def attribute_of(run: Interpreter, receiver: Value, node: ast.Attribute) -> Valu
             return UNKNOWN
         name = f"{receiver.name}.{attr}"
         name = tables.SAME_AS.get(name, name)
-        return Name(name)
+        return Name(name) if run.project is None else _of_project(run, Name(name), node)
     path = dotted(node) if attr in run.bound_attributes else None
     if path is not None:
         held = run.env.get(path)
@@ -83,8 +90,12 @@ def attribute_of(run: Interpreter, receiver: Value, node: ast.Attribute) -> Valu
                 return functions.call_function(run, method, [], {}, receiver.info)
             return Function(method.node, method.around, receiver)
         value = receiver.info.attribute(attr)
+        if value is UNKNOWN and run.project is not None and not any(attr in info.rewritten for info in receiver.info.mro()):
+            value = run.project.inherited(run, receiver.info, node)
         if value is not UNKNOWN:
             return value
+    elif kind is Imported:
+        return run.project.attribute(run, receiver, node)
     elif kind is Class and attr in receiver.info.attributes:
         return receiver.info.attributes[attr]
     elif kind is Namespace and attr in run.options:
@@ -92,6 +103,12 @@ def attribute_of(run: Interpreter, receiver: Value, node: ast.Attribute) -> Valu
     elif path in run.attributes:
         return run.attributes[path]
     return OUTSIDE_DEVICE if names_device(attr) else asked_by_name(attr)
+
+
+def _of_project(run: Interpreter, name: Name, node: ast.Attribute) -> Value:
+    """``config.DEVICE``: what this file has set, or the other file says."""
+    held = run.env.get(dotted(node)) if node.attr in run.bound_attributes else None
+    return held or run.project.value(run, name, node)
 
 
 def _tensor_attribute(receiver: Tensor | Moved, attr: str) -> Value:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import functions, tables, transfer
 from .arithmetic import MAYBE_MPS, apart, as_tensor, given, result_of, together
 from .values import (
-    CPU, UNKNOWN, Batch, Const, Function, Items, Many, Module, Moved, Name, Registered, Standing, Table, Tensor, Value,
+    CPU, UNKNOWN, Batch, Class, Const, Function, Imported, Items, Many, Module, Moved, Name, Registered, Standing, Table, Tensor,
+    Value,
 )
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from .interpreter import Interpreter
 
 STATELESS = "stateless"  # the class of a module without tensors
+
+
+class Elsewhere(NamedTuple):
+    """The class of a module that this file does not show, and whether it certainly has weights or buffers."""
+
+    has_weights: bool = False
 
 
 def escape(run: Interpreter, args: Arguments) -> Value:
@@ -43,6 +50,8 @@ def place(run: Interpreter, module: Module, standing: Standing) -> None:
 def forward(run: Interpreter, node: ast.Call, module: Module | Moved, args: Arguments) -> Value:
     """A module called on tensors; notes the ones that stand elsewhere."""
     standing = run.standing(module) if isinstance(module, Module) else Standing(module.at)
+    if isinstance(module, Module) and module.cls == Elsewhere() and not standing.trail:
+        standing = Standing()  # nobody moved it by itself, and it may hold nothing
     tensors = [value for value in map(as_tensor, args.all()) if isinstance(value, Tensor)]
     host = next((t for t in tensors if t.at == CPU), None)
     away = next((t for t in tensors if t.at in MAYBE_MPS), None)
@@ -185,15 +194,19 @@ def _moves_itself(run: Interpreter, dataset: Value) -> bool:
     return info is not None and any(base.places_itself for base in info.mro())
 
 
+_WITHOUT_WEIGHTS = re.compile(f"Module$|{tables.LOSSES.pattern}|{tables.STATELESS.pattern}")
 _REGISTERS = re.compile(r"\b(?:Buffer|Parameter(?:List|Dict)?)\(|register_(?:buffer|parameter)\(")
 
 
 def holds_tensors(run: Interpreter, info: ClassInfo, seen: frozenset = frozenset()) -> bool:
-    """True for a module of this file that certainly has weights or buffers: one without, as most losses, stands nowhere."""
+    """True for a class that certainly has weights or buffers: one without, as most losses, stands nowhere."""
     if info in seen:
         return False
     for base in info.mro():
-        if any(isinstance(name, Name) and not name.name.endswith("Module") for name in base.bases):
+        if any(isinstance(other, Imported) and isinstance(other.what, Class) and holds_tensors(other.run, other.what.info)
+               for other in base.bases):
+            return True
+        if any(isinstance(name, Name) and not _WITHOUT_WEIGHTS.search(name.name) for name in base.bases):
             return True
         if _REGISTERS.search(base.text):
             return True
@@ -207,6 +220,8 @@ def _has_weights(run: Interpreter, module: Module, seen: frozenset) -> bool:
         return any(_has_weights(run, part, seen) for part in run.children.get(module.site, ()))
     if hasattr(module.cls, "mro"):
         return holds_tensors(run, module.cls, seen)
+    if isinstance(module.cls, Elsewhere):
+        return module.cls.has_weights
     return module.cls is not STATELESS and not tables.LOSSES.search(module.layer)
 
 
@@ -214,7 +229,7 @@ def is_empty(run: Interpreter, module: Module) -> bool:
     """True for a module that holds no tensors, whatever it stands on: ``nn.ReLU()``, ``nn.Sequential()``."""
     call = module.site
     made_of_nothing = isinstance(call, ast.Call) and not call.args and not call.keywords and not run.children.get(call)
-    return module.cls is STATELESS or module.layer == "Sequential" and made_of_nothing
+    return module.cls in (STATELESS, Elsewhere()) or module.layer == "Sequential" and made_of_nothing
 
 
 def run_lambda(run: Interpreter, value: Value) -> None:

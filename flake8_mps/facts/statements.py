@@ -306,6 +306,8 @@ def _import(run: Interpreter, node: ast.Import) -> bool:
 def _import_from(run: Interpreter, node: ast.ImportFrom) -> bool:
     run.reach(node, {"behind"})
     module = "." * node.level + (node.module or "")
+    if run.project is not None and node.level:
+        module = run.project.absolute(node.level, node.module or "")
     if not node.level:
         run.modules.add(module.partition(".")[0])
     for alias in node.names:
@@ -333,7 +335,7 @@ def _def(run: Interpreter, node: ast.FunctionDef | ast.AsyncFunctionDef, info: C
     guards = run.guards | endings.decorator_guards(run, node.decorator_list)
     functions.defaults(run, node)
     function = Function(node, run.around() if info is None else info.around)
-    run.env[node.name] = function
+    run.env[node.name] = run.declared(node.name) or function
     run.pending.append((function, guards, info))
     return True
 

@@ -212,6 +212,15 @@ class Instance(Value):
 
 
 @value
+class Imported(Value):
+    """A function, a class or an object of another file of the project; ``run`` is the run over that file."""
+
+    what: Value
+    run: Any = field(compare=False)
+    name: str = field(default="", compare=False)  # of an object there
+
+
+@value
 class Namespace(Value):
     """What ``parse_args()`` returns."""
 
