@@ -294,11 +294,16 @@ class Damage:
         start: ast.AST = node.func.value if method(node, *_CASTS, "to") else node  # type: ignore[attr-defined]
         kinds = {self._dtype(p, node) for p in self.flow.made_of(start, lambda n: n is not node and self._asks_dtype(n))}
         if "float64" in kinds:
-            return self._is_move(node) or any(self._is_move(use) for use, _ in self.flow.uses(node, self._asks_dtype))
+            return self._moved_as_it_is(node)
         return "int" in kinds and any(
             isinstance(use, ast.Call) and (_FLOAT_LAYER.match(self.page.name(use.func)) or any(
                 _FLOAT_LAYER.match(self.page.name(getattr(v, "func", None))) for v in self._definitions(use.func)))
             for use, _ in self.flow.uses(node, lambda n: self._asks_dtype(n) or isinstance(n, ast.BinOp) and isinstance(n.op, ast.Div)))
+
+    def _moved_as_it_is(self, node: ast.Call) -> bool:
+        """True for what is made on the device, or moved there with no other dtype."""
+        uses = (use for use, _ in self.flow.uses(node, self._asks_dtype))
+        return self._is_move(node) or any(self._is_move(use) and not self._asks_dtype(use) for use in uses)
 
     def _definitions(self, node: ast.AST) -> list[ast.AST]:
         return self.flow.definitions(node) if isinstance(node, (ast.Name, ast.Attribute)) else []
@@ -352,7 +357,7 @@ class Damage:
 
     def _float64(self, mutation: Mutation) -> bool:
         node: ast.Call = mutation.node  # type: ignore[assignment]
-        if self._is_move(node) or any(self._is_move(use) for use, _ in self.flow.uses(node, self._asks_dtype)):
+        if self._moved_as_it_is(node):
             return True
         torch = self.page.name(node.func).startswith("torch.")
         return any(map(self._on_device, node.args if torch else [node.func.value] if isinstance(node.func, ast.Attribute) else []))

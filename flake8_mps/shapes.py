@@ -235,6 +235,9 @@ class Search:
         hits.followed = hits.marked((*present(source.text, self._followed), *of_modules))
         if in_classes := hits.marked(present(source.text, self._in_classes)):
             beside = hits.marked((*present(source.text, self._beside), *of_modules))
+            helpers = {hits.units[index].node.name for index in beside if hits.class_of(index) < 0 and index >= 0
+                       and isinstance(hits.units[index].node, FUNCTIONS)}
+            beside |= hits.marked([Word(name, rf"(?<![\w.]){name}\(") for name in sorted(helpers)])
             classes = {hits.class_of(index) for index in beside}
             computing = classes & {hits.class_of(index) for index in in_classes}
             hits.followed |= {index for index in in_classes | beside if hits.class_of(index) in computing}

@@ -148,6 +148,16 @@ class Float64OnDevice(Rule):
                 if "out of memory" not in str(error):
                     raise
             """),
+        Example("""
+            import torch
+
+            def upload(values, device):
+                values = [value.to(torch.float64) for value in values]
+                return [value.to(device) for value in values]
+                              ^^ MPS301
+
+            upload([torch.ones(2)], torch.accelerator.current_accelerator() or torch.device("cpu"))
+            """),
     ]
     good = [
         Example("""

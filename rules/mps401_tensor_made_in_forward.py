@@ -165,6 +165,27 @@ class TensorMadeInForward(Rule):
             device = torch.accelerator.current_accelerator() or torch.device("cpu")
             Mapping(4).to(device).sample(2)
             """),
+        Example("""
+            import torch
+            from torch import nn
+
+            class Positions(nn.Module):
+                def forward(self, x, positions=None):
+                    if positions is None:
+                        positions = torch.arange(x.size(1))
+                                    ^^^^^^^^^^^^ MPS401
+                    return x + positions  # raises
+
+                def grid(self, x):
+                    rows = torch.arange(x.size(0))
+                           ^^^^^^^^^^^^ MPS401
+                    columns = torch.arange(x.size(1), device=x.device)
+                    rows, columns = torch.meshgrid(rows, columns, indexing="ij")
+                    return rows * columns
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            Positions()(torch.zeros(2, 3, device=device))
+            """),
     ]
     good = [
         Example("""
@@ -245,6 +266,26 @@ class TensorMadeInForward(Rule):
 
             device = torch.accelerator.current_accelerator() or torch.device("cpu")
             Shifted().to(device)(torch.zeros(2, 3, device=device), torch.zeros(3, device=device))
+            """),
+        Example("""
+            import torch
+
+            class Packed(torch.nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.scale = torch.nn.Parameter(torch.ones(3))
+
+                def forward(self, x):
+                    return x * self.scale
+
+                def weights(self):
+                    ordinal = self.scale.get_device()
+                    if ordinal < 0:
+                        ordinal = None
+                    return torch.ones(3, device=ordinal) * self.scale
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            Packed().to(device).weights()
             """),
         Example("""
             import torch

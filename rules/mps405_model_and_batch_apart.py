@@ -169,6 +169,23 @@ class ModelAndBatchApart(Rule):
             device = torch.accelerator.current_accelerator() or torch.device("cpu")
             Scheduler().step(torch.rand(2, device=device), 3)
             """, expect=_INDICES),
+        Example("""
+            import torch
+            from torch import nn
+
+            def drop(x, keep):
+                noise = torch.rand(x.shape, dtype=x.dtype)
+                kept = (noise + keep).floor()
+                return x * kept  # raises
+                       ^^^^^^^^ MPS405
+
+            class Drop(nn.Module):
+                def forward(self, features):
+                    return drop(features, 0.9)
+
+            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            drop(torch.zeros(2, 3, device=device), 0.9)
+            """, expect=_OPERANDS),
     ]
     good = [
         Example("""

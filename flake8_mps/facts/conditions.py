@@ -9,13 +9,29 @@ from typing import TYPE_CHECKING
 from . import releases, tables
 from .guards import AS_WRITTEN, NOTHING, ONCE_PORTED, Fact, Guards, common, contradicts, has
 from .names import asks_for_cuda, last_name, question
-from .values import OUTSIDE_DEVICE, UNKNOWN, Const, Device, Flag, Items, Name, Value, join
+from .values import CPU, OUTSIDE_DEVICE, UNKNOWN, Const, Device, Flag, Items, Name, Tensor, Value, join
 
 if TYPE_CHECKING:
+    from .frames import Env
     from .interpreter import Interpreter
 
 NO_FLAG = Flag(NOTHING, NOTHING)
 ORDINAL = Name("torch.Tensor.get_device")  # what the method gives: -1 for the CPU
+
+
+def filled_in(run: Interpreter, test: ast.expr, left: Env, right: Env) -> Env:
+    """``if mask is None: mask = torch.ones(n)``: what a parameter is where it is left out, for want of a call that tells
+    more."""
+    if not isinstance(test, ast.Compare) or not isinstance(test.left, ast.Name) or not _is_none(test.comparators[0]):
+        return {}
+    name, is_none = test.left.id, isinstance(test.ops[0], ast.Is)
+    filled, other = (left.get(name), right.get(name)) if is_none else (right.get(name), left.get(name))
+    left_out = name in run.frame.inputs or other == Const(None)
+    return {name: filled} if isinstance(filled, Tensor) and filled.at == CPU and left_out else {}
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def condition(run: Interpreter, node: ast.expr) -> Flag:
@@ -242,7 +258,7 @@ def _compared(run: Interpreter, left: Value, left_node: ast.expr, right: Value, 
         return _among(right, left_node)
     if left == releases.VERSION:
         return releases.compared(run, right, operator, left_node)
-    flag = either("cuda-device", left_node) if left == ORDINAL else flag_of(left, left_node)
+    flag = _has_ordinal(left_node) if left == ORDINAL else flag_of(left, left_node)
     if isinstance(left, Name) and left.name in tables.PLATFORM_NAMES:
         return _platform(right, left_node)
     if not isinstance(right, Const):
@@ -302,6 +318,13 @@ def _count(flag: Flag, operator: ast.cmpop, number: int) -> Flag | None:
     if isinstance(operator, (ast.Eq, ast.NotEq)):
         return flag.opposite() if number == 0 else _at_most(flag)
     return None
+
+
+def _has_ordinal(node: ast.expr) -> Flag:
+    """``x.get_device() >= 0``: x is not on the CPU. On MPS the index is 0 (the texts of torch
+    2.13 name it "mps:0"), so that it holds there too, where code for CUDA does not belong."""
+    cuda = either("cuda-device", node)
+    return Flag(cuda.when_true, cuda.when_false | {Fact("cpu-device", True, node)}, True, cuda.written)
 
 
 def _is_more(flag: Flag, operator: ast.cmpop) -> Flag | None:

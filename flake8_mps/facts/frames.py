@@ -22,6 +22,7 @@ class Frame:
         self.name = name
         self.info = info
         self.inputs: set[str] = set()  # parameters of a function that no call here has run
+        self.in_forward = False  # what is not known here came from a module's inputs
         self.has_fields = False  # the body of a dataclass
         self.returns: list[tuple[Value, Guards]] = []
         self.exits: list[tuple[Env, Guards]] = []  # environments at break and continue, and what holds there

@@ -45,7 +45,10 @@ def call_function(
         return UNKNOWN
     method = info is not None and not is_static(node)
     bound = parameters(run, node, args, keywords, 1 if method else 0)
-    if info is not None and info.is_module and not args and not keywords and node.name.lstrip("_").startswith(_FORWARD):
+    forward = run.frame.in_forward
+    if info is not None and info.is_module and not args and not keywords:
+        forward = node.name.lstrip("_").startswith(_FORWARD)
+    if forward and not isinstance(node, ast.Lambda):
         _inputs(run, node, bound)
     key = (tuple(bound.values()), run.guards)
     seen = run.variants.setdefault(node, {})
@@ -57,7 +60,7 @@ def call_function(
         return UNKNOWN
     if info is not None and node.name != "__init__":
         initialise(run, info, [], {})
-    seen[key] = _run_function(run, function, bound, info if method else None, store)
+    seen[key] = _run_function(run, function, bound, info if method else None, store, forward)
     return _replay(run, seen[key])
 
 
@@ -69,13 +72,16 @@ def _replay(run: Interpreter, outcome: tuple[Value, Env, Guards]) -> Value:
     return result
 
 
-def _run_function(run: Interpreter, function: Function, bound: Env, info: ClassInfo | None, moved: dict) -> tuple[Value, Env, Guards]:
+def _run_function(
+    run: Interpreter, function: Function, bound: Env, info: ClassInfo | None, moved: dict, in_forward: bool
+) -> tuple[Value, Env, Guards]:
     node = function.node
     env: Env = dict(bound)
     for module in moved.values():
         env[module.site] = run.standing(module)
     outer = (run.globals,) if function.around is None else (function.around, run.globals)
     frame = Frame(outer, info, getattr(node, "name", ""))
+    frame.in_forward = in_forward
     if info is not None and node.args.args:
         frame.receiver = node.args.args[0].arg
         env[frame.receiver] = Instance(info)
@@ -84,7 +90,7 @@ def _run_function(run: Interpreter, function: Function, bound: Env, info: ClassI
         env.update(_state(run, info, frame.receiver))
     before = dict(env)
     if run.rooted and run.depth == 0:
-        frame.inputs = {name for name, value in bound.items() if value is UNKNOWN}
+        frame.inputs = {name for name, value in bound.items() if value is UNKNOWN or value == _INPUT}
     run.ran.add(node)
     kept = run.env, run.frame, run.guards, run.arms
     run.env, run.frame, run.arms = env, frame, 0
@@ -185,6 +191,7 @@ def parameters(
     return bound
 
 
+_INPUT = Tensor(OUTSIDE, None, True)
 _FORWARD = ("forward", "encode", "decode", "call")
 _TENSOR_USE = re.compile(r"\b(\w+)\.(?:shape|size\(|device|dim\(|ndim|view\(|reshape\(|permute\(|transpose\(|unsqueeze\(|flatten\(|type_as\(|is_cuda)")
 # Made an array as it comes, it was never on a GPU, CUDA's or another.
@@ -199,7 +206,7 @@ def _inputs(run: Interpreter, node: ast.FunctionDef, bound: dict[str, Value]) ->
     arrays = {name for name in _ARRAY_USE.findall(text) if not re.search(_REBOUND.format(name), text)}
     for name, value in bound.items():
         if (value is UNKNOWN or value == Tensor()) and name in tensors - arrays:
-            bound[name] = Tensor(OUTSIDE, None, True)
+            bound[name] = _INPUT
 
 
 def _unfilled(run: Interpreter, parameter: ast.arg, default: ast.expr | None, called: bool) -> Value:

@@ -330,8 +330,7 @@ class Interpreter:
             if other is not one and other is not None:
                 merged[key] = self._chosen(key, flag, one, other, before.get(key), mps_on_right)
         for key, other in right.items() if len(merged) > len(left) else ():
-            if type(key) is str and "." in key and key not in left:
-                one = self.held_before(key)
+            if type(key) is str and "." in key and key not in left and (one := self.held_before(key)) is not None:
                 merged[key] = self._chosen(key, flag, one, other, one, mps_on_right)
         return merged
 
@@ -349,8 +348,9 @@ class Interpreter:
             right = narrowed(right, flag.false(), key)
         return self.choose(flag, left, right, mps_on_right)
 
-    def held_before(self, path: str) -> Value:
-        """An attribute that no statement here has bound: one of the class, of the command line, or from outside."""
+    def held_before(self, path: str) -> Value | None:
+        """An attribute that no statement here has bound: one of the class, of the command line, or from outside. None
+        for one that ``__init__`` gives some objects alone: the others are not asked for it."""
         root, _, attr = path.partition(".")
         holder = self.lookup(root)
         value = UNKNOWN
@@ -358,7 +358,8 @@ class Interpreter:
             value = self.options.get(attr, UNKNOWN)
         elif isinstance(holder, Instance):
             value = holder.info.attribute(attr)
-        return self.devices.by_name(attr, value)
+        value = self.devices.by_name(attr, value)
+        return None if value is UNKNOWN and root == self.frame.receiver and self.frame.name == "__init__" else value
 
     def refuses(self, test: ast.expr, stays: Flag) -> Guards:
         """What holds where a program goes on only if ``stays`` holds. Notes one that ends on every Mac for want of

@@ -217,6 +217,8 @@ def move(run: Interpreter, node: ast.Call, receiver: Value, at: str | None, dtyp
     if isinstance(receiver, (Array, Const, Device, Instance)):
         return receiver if not cast else UNKNOWN
     _never(run, node, at, dtype)
+    if dtype == "float64" and at is None:
+        return Tensor(None, dtype, True, False, (transfer.step(node, f"float64 by .{node.func.attr}()"),))
     return Moved(at) if at is not None else UNKNOWN
 
 

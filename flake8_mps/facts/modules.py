@@ -116,6 +116,9 @@ def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments)
     tensors = [value for value in map(as_tensor, _flat(args)) if isinstance(value, Tensor)]
     if not tensors or name.startswith(tables.LEAVES_MODULES_PREFIXES):
         return escape(run, args) if tensors or not name.startswith(tables.LEAVES_MODULES_PREFIXES) and name not in tables.LEAVES_MODULES else UNKNOWN
+    if short in tables.SEVERAL:
+        together(run, node, tensors, "operands")
+        return Many(result_of(tensors))
     if short in tables.SAME_DTYPE or short in tables.OTHER_DTYPE or name.startswith("torch.nn.functional."):
         if short not in tables.MEET_NOT:
             together(run, node, tensors, "operands")

@@ -37,6 +37,7 @@ def _if(run: Interpreter, node: ast.If) -> bool:
         return False
     if left_ends and right_ends:
         run.enter(run.merge(flag, left, right, right_arm.portable))
+        run.env.update(conditions.filled_in(run, node.test, left, right))
     else:
         env, run.guards, stays = (left, guards, flag) if left_ends else (right, otherwise, opposite)
         run.narrow(env, stays)

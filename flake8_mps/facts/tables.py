@@ -184,6 +184,8 @@ SAME_DTYPE = frozenset(
     "tril triu trunc unbind unflatten unfold uniform_ unsqueeze unsqueeze_ var view view_as where zero_ "
     "cat concat concatenate stack hstack vstack dstack zero_ random_ trapz trapezoid outer ger inner kron".split()
 )
+# Functions that give as many tensors as they are given, which must stand together (meshgrid in ATen's TensorShape.cpp).
+SEVERAL = frozenset({"meshgrid", "broadcast_tensors"})
 OTHER_DTYPE = frozenset(
     "all any argmax argmin argsort eq ge gt isfinite isinf isnan le logical_and logical_not logical_or lt max min ne "
     "nonzero sort topk kthvalue median mode unique bincount histc searchsorted bucketize type_as angle real imag".split()
