@@ -99,28 +99,6 @@ class LoadWithoutMapLocation(Rule):
             state = read("unet.pth", map_location=None)
                     ^^^^ MPS201
             """, given=_UNET),
-        Example("""
-            import torch
-
-            def resume(path):
-                with open(path, "rb") as file:
-                    return torch.load(file, None)
-                           ^^^^^^^^^^ MPS201
-
-            resume("unet.pth")
-            """, given=_UNET),
-        Example("""
-            from torch.hub import load_state_dict_from_url
-
-            state = load_state_dict_from_url("https://example.org/unet.pth", ".", progress=False)
-                    ^^^^^^^^^^^^^^^^^^^^^^^^ MPS201
-            """, given=_UNET),
-        Example("""
-            import torch
-
-            model = torch.jit.load("clip.pt")
-                    ^^^^^^^^^^^^^^ MPS201
-            """, expect=Raises(NotImplementedError, "with arguments from the 'CUDA' backend")),
     ]
     good = [
         Example("""
@@ -158,36 +136,6 @@ class LoadWithoutMapLocation(Rule):
             import torch
 
             state = torch.load("unet.pth", "cpu")
-            """, given=_UNET),
-        Example("""
-            import torch
-
-            options = {"map_location": "cpu", "weights_only": True}
-            state = torch.load("unet.pth", **options)
-            """, given=_UNET),
-        Example("""
-            import torch
-            from torch.hub import load_state_dict_from_url
-
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
-            state = load_state_dict_from_url("https://example.org/unet.pth", ".", device)
-            """, given=_UNET),
-        Example("""
-            import json
-            import torch
-
-            def load(text):
-                return torch.tensor(json.loads(text))
-
-            print(load("[1, 2, 3]"))
-            """),
-        Example("""
-            import torch
-
-            try:
-                state = torch.load("unet.pth")
-            except RuntimeError:
-                state = torch.load("unet.pth", map_location="cpu")
             """, given=_UNET),
     ]
 

@@ -130,22 +130,6 @@ class CudaOnlyCall(Rule):
                        ^^^^^^^^^^^^^^ MPS601
             side_stream()
             """, expect=_NO_STREAM),
-        Example("""
-            import torch.cuda.nvtx as nvtx
-            nvtx.range_push("epoch")
-            ^^^^^^^^^^^^^^^ MPS601
-            """, expect=_NO_NVTX),
-        Example("""
-            import torch
-            with torch.cuda.device(0):
-                 ^^^^^^^^^^^^^^^^^ MPS601
-                x = torch.zeros(2)
-            """, expect=_NO_CONTEXT),
-        Example("""
-            import torch
-            torch.cuda.set_device(0)
-            ^^^^^^^^^^^^^^^^^^^^^ MPS601
-            """, expect=_missing("_cuda_setDevice")),
     ]
     good = [
         Example("""
@@ -178,36 +162,6 @@ class CudaOnlyCall(Rule):
 
             def install(package):
                 raise RuntimeError(f"pip install {package}")
-            """),
-        Example("""
-            import torch
-            if torch.accelerator.is_available():
-                torch.accelerator.synchronize()
-            """),
-        Example("""
-            import torch
-            def wait():
-                if not torch.cuda.is_available():
-                    return
-                torch.cuda.synchronize()
-            wait()
-            """),
-        Example("""
-            import torch
-            synchronize = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
-            synchronize()
-            """),
-        Example("""
-            import torch
-            try:
-                name = torch.cuda.get_device_name()
-            except (AssertionError, RuntimeError):
-                name = "no CUDA device"
-            """),
-        Example("""
-            import torch
-            with torch.random.fork_rng(devices=[]), torch.profiler.record_function("noise"):
-                noise = torch.randn(2)
             """),
     ]
 

@@ -29,6 +29,8 @@ from unittest import mock
 if TYPE_CHECKING:
     from flake8_mps.rule import Example, Expectation, Rule, checkpoint
 
+FURTHER = Path(__file__).parent / "examples"
+"""``mps103.py`` there holds further examples of MPS103, in lists named ``bad`` and ``good``."""
 SECONDS = 60
 """How long one example may run."""
 
@@ -57,7 +59,17 @@ def cases(kind: str) -> list[Case]:
     """All examples of a kind, ``bad`` or ``good``, rule by rule."""
     from flake8_mps.rule import load_rules
 
-    return [Case(rule, kind, number, one) for rule in load_rules() for number, one in enumerate(getattr(rule, kind))]
+    return [
+        Case(rule, kind, number, one)
+        for rule in load_rules()
+        for number, one in enumerate([*getattr(rule, kind), *_further(rule, kind)])
+    ]
+
+
+def _further(rule: Rule, kind: str) -> list[Example]:
+    """The examples beyond those of the rule's own file, which stays short enough to be read in one sitting."""
+    path = FURTHER / f"{rule.code.lower()}.py"
+    return runpy.run_path(str(path)).get(kind, []) if path.is_file() else []
 
 
 def pending() -> str:
