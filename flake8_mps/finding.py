@@ -43,10 +43,11 @@ class Span(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One step in the story of a value: "float64 from np.linspace" on line 12."""
+    """One step in the story of a value: "float64 from np.linspace" on line 12; ``about`` its dtype, or its place."""
 
     line: int
     text: str
+    about: str = "dtype"
 
 
 @dataclass(frozen=True)

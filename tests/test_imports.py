@@ -18,6 +18,7 @@ HEAD = "import numpy as np\nimport torch\nfrom torch.utils.data import DataLoade
 FLOAT64 = "torch.from_numpy(np.linspace(0, 1, 9))"
 CHOICE = '"cuda" if torch.cuda.is_available() else "cpu"'
 CONFIG = f"""
+import argparse
 import torch
 import numpy as np
 
@@ -33,6 +34,11 @@ class Settings:
         self.place = "cuda"
 
 settings = Settings()
+place = argparse.ArgumentParser()
+place.device = "mps"
+
+def has_cuda():
+    return which("nvidia-smi")
 
 def get_place():
     return {CHOICE}
@@ -114,6 +120,8 @@ def train(unet: Path, text: str, name: str = "unet/train.py") -> Path:
         ("from .config import Head, BEST\nnet = Head()\nnet(torch.zeros(3).to(BEST))\n", [(3, "MPS405")]),
         ("from .config import USE_CUDA\nx = torch.zeros(3)\nif USE_CUDA:\n    x = x.cuda()\n    y = x.cuda()\n", [(4, "MPS103")]),
         ("from .config import USE_CUDA\nif USE_CUDA:\n    torch.cuda.synchronize()\n", []),
+        ("from .config import has_cuda\nx = torch.zeros(3)\nif has_cuda():\n    x = x.cuda()\n", [(4, "MPS103")]),
+        ("from .config import place\nx = torch.zeros(3).to(place.device)\nx.numpy()\n", [(3, "MPS404")]),
         ("from .config import missing, Settings\nx = torch.zeros(3).to(missing)\nSettings.nothing.to(HOST)\n", []),
         ("from .nowhere import PLACE\nfrom .... import beyond\nx = torch.zeros(3).to(PLACE)\n", []),
     ],

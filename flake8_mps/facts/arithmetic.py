@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..finding import Step
-from .values import CPU, GPU, OUTSIDE, UNKNOWN, Array, Batch, Const, Device, Items, Moved, Tensor, Value, join_at
+from .values import CPU, GPU, OUTSIDE, UNKNOWN, Array, Batch, Const, Device, Items, Moved, Tensor, Value, join_at, of_dtype, of_place
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
@@ -48,7 +48,8 @@ def _tensors(run: Interpreter, node: ast.AST, operator: ast.operator, left: Valu
         tensor, other = tensors[0], right if tensors[0] is left else left
         if isinstance(other, Array):  # an array of dimensions takes part in promotion, a scalar does not
             wide = other.dtype == "float64" and other.shaped and tensor is left
-            return Tensor(tensor.at, "float64", True, True, other.trail) if wide else Tensor(tensor.at)
+            stands = of_place(tensor.trail)
+            return Tensor(tensor.at, "float64", True, True, other.trail + stands) if wide else Tensor(tensor.at, trail=stands)
         known = tensor.dtype if isinstance(other, Const) and tensor.dtype in _FLOATS else None
         if other is UNKNOWN and tensor.at == CPU and not tensor.batched:
             return Tensor()  # a tensor without dimensions goes where the other one is
@@ -61,19 +62,24 @@ def _tensors(run: Interpreter, node: ast.AST, operator: ast.operator, left: Valu
 def together(run: Interpreter, node: ast.AST, tensors: list[Tensor], how: str) -> None:
     """Notes tensors that stand on different devices; a 0-dimensional CPU tensor may meet any other."""
     host = next((t for t in tensors if t.at == CPU and t.batched), None)
-    if host is not None and any(t.at in MAYBE_MPS for t in tensors):
-        apart(run, node, host, how)
+    away = next((t for t in tensors if t.at in MAYBE_MPS), None)
+    if host is not None and away is not None:
+        apart(run, node, host, how, of_place(away.trail, "the other "))
 
 
-def apart(run: Interpreter, node: ast.AST, host: Tensor, how: str) -> None:
-    """Notes a tensor on the CPU that meets the device: in a module's own code where it was made or kept, else here."""
+def apart(run: Interpreter, node: ast.AST, host: Tensor, how: str, away: tuple[Step, ...]) -> None:
+    """Notes a tensor on the CPU that meets the device: in a module's own code where it was made or kept, else here.
+
+    ``away`` is how what it meets came to the device.
+    """
     info = run.frame.info
     if host.origin is GIVEN:
         return  # noted where it was given, if the module stands elsewhere
     if host.origin is None or info is None or not info.is_module:
-        run.note("devices-meet", node, how, trail=host.trail)
+        run.note("devices-meet", node, how, trail=of_place(host.trail) + away)
     else:
-        run.note("kept-on-cpu" if isinstance(host.origin.ctx, ast.Store) else "made-on-cpu", host.origin, trail=host.trail)
+        meets = (Step(node.lineno, "meets the device", "place"),)  # type: ignore[attr-defined]
+        run.note("kept-on-cpu" if isinstance(host.origin.ctx, ast.Store) else "made-on-cpu", host.origin, trail=meets)
 
 
 def given(value: Value) -> Value:
@@ -88,16 +94,17 @@ def given(value: Value) -> Value:
 def looked_up(run: Interpreter, node: ast.AST, table: Value, index: Value) -> None:
     """``table[steps]``: what is on the CPU takes no indices from the device; the other way round is fine."""
     if isinstance(table, Tensor) and table.at == CPU:
-        indices = index.items if isinstance(index, Items) else (index,)
-        if any(isinstance(part, Tensor) and part.at in MAYBE_MPS for part in map(as_tensor, indices)):
-            apart(run, node, table, "index")
+        indices = map(as_tensor, index.items if isinstance(index, Items) else (index,))
+        away = next((part for part in indices if isinstance(part, Tensor) and part.at in MAYBE_MPS), None)
+        if away is not None:
+            apart(run, node, table, "index", of_place(away.trail, "the index "))
 
 
 def in_place(run: Interpreter, node: ast.AST, held: Value, added: Value) -> None:
     """``total += loss``: a tensor that is written to is excused by no lack of dimensions."""
     held, added = as_tensor(held), as_tensor(added)
     if isinstance(held, Tensor) and isinstance(added, Tensor) and held.at == CPU and added.at in MAYBE_MPS:
-        run.note("devices-meet", node, "operands", trail=held.trail)
+        run.note("devices-meet", node, "operands", trail=of_place(held.trail) + of_place(added.trail, "the other "))
 
 
 def result_of(tensors: list[Tensor]) -> Tensor:
@@ -108,7 +115,8 @@ def result_of(tensors: list[Tensor]) -> Tensor:
         at = join_at(at, tensor.at)
     dtypes = {t.dtype for t in standing}
     dtype = dtypes.pop() if len(dtypes) == 1 else "float64" if "float64" in dtypes else None
-    trail = next((t.trail for t in standing if t.dtype == dtype and t.trail), ())
+    trail = next((told for t in standing if t.dtype == dtype and (told := of_dtype(t.trail))), ())
+    trail += next((told for t in standing if t.at == at and (told := of_place(t.trail))), ())
     host = any(t.host_data for t in standing)
     origin = standing[0].origin if len(standing) == 1 else GIVEN if any(t.origin is GIVEN for t in standing) else None
     return Tensor(at, dtype, any(t.batched for t in tensors), host, trail, origin)

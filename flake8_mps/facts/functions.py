@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import conditions, tables
@@ -13,7 +14,8 @@ from .frames import Env, Frame
 from .guards import NOTHING, ONCE_PORTED, Fact, Guards, contradicts
 from .names import last_name, names_device
 from .values import (
-    OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Const, Device, Flag, Function, Instance, Items, Module, Registered, Standing, Table, Tensor, Value, join,
+    OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Flag, Function, Instance, Items, Module,
+    Moved, Registered, Standing, Table, Tensor, Value, join,
 )
 
 if TYPE_CHECKING:
@@ -55,21 +57,36 @@ def call_function(
     store = {k: v for k, v in bound.items() if isinstance(v, Module)}
     key = (key, tuple(run.standing(module) for module in store.values()))
     if key in seen:
-        return _replay(run, seen[key])
+        return _replay(run, seen[key], bound)
     if len(seen) >= MAX_VARIANTS:
         return UNKNOWN
     if info is not None and node.name != "__init__":
         initialise(run, info, [], {})
-    seen[key] = _run_function(run, function, bound, info if method else None, store, forward)
-    return _replay(run, seen[key])
+    seen[key] = bound, _run_function(run, function, bound, info if method else None, store, forward)
+    return _replay(run, seen[key], bound)
 
 
-def _replay(run: Interpreter, outcome: tuple[Value, Env, Guards]) -> Value:
+def _replay(run: Interpreter, seen: tuple[Env, tuple[Value, Env, Guards]], bound: Env) -> Value:
     """Hands a result over, where its modules and those of the arguments stand, and what holds after the call."""
-    result, store, assured = outcome
+    before, (result, store, assured) = seen
     run.env.update(store)
     run.guards = run.guards | assured
-    return result
+    return result if before is bound else _retold(result, before, bound)
+
+
+def _retold(result: Value, before: Env, bound: Env) -> Value:
+    """A result of other arguments that were alike, with the story of these."""
+    trails = [(getattr(before.get(name), "trail", ()), getattr(value, "trail", ())) for name, value in bound.items()]
+    steps = {old: new for told, now in trails if told != now and len(told) == len(now) for old, new in zip(told, now)}
+
+    def retell(value: Value) -> Value:
+        if isinstance(value, (Array, Moved, Tensor)):
+            return replace(value, trail=tuple(steps.get(step, step) for step in value.trail))
+        if isinstance(value, Batch):
+            return Batch(retell(value.each))
+        return Items(tuple(map(retell, value.items))) if isinstance(value, Items) else value
+
+    return retell(result) if steps else result
 
 
 def _run_function(

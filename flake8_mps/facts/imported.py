@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 from ..config import Config
 from ..finding import Step
 from ..imports import Place, module_file, parsed, place_of
-from . import calls, functions, lookups, modules
+from . import calls, functions, lookups, modules, releases
 from .arithmetic import GIVEN
 from .calls import Arguments
 from .classes import ClassInfo
+from .conditions import asks
 from .devices import PORTABLE
 from .guards import Guards
 from .values import (
     UNKNOWN, Array, Batch, Class, Const, Device, Flag, Function, Imported, Instance, Items, Many, Module, Moved, Name,
-    Namespace, Standing, Table, Tensor, TensorType, Value,
+    Namespace, Standing, Table, Tensor, TensorType, Value, of_dtype, of_place,
 )
 
 if TYPE_CHECKING:
@@ -108,7 +109,10 @@ class Project:
         value = other.globals.get(attr) or (lookups.starred(other, attr) if other.stars else UNKNOWN)
         if type(value) is Name:
             value = other.project.value(other, value, node)
-        return name if value is UNKNOWN else self._here(value, other, node)
+        value = self._here(value, other, node)
+        if isinstance(value, Imported):
+            return replace(value, name=value.name or name.name)
+        return name if value is UNKNOWN else value
 
     def _run_over(self, run: Interpreter, module: str) -> Interpreter | None:
         """The run over the module code of another file."""
@@ -130,7 +134,8 @@ class Project:
         """``config.device`` of an object, or a class, of another file."""
         if isinstance(holder.what, Instance):
             functions.initialise(holder.run, holder.what.info, [], {})
-        asked = ast.copy_location(ast.Attribute(ast.Name(holder.name, ast.Load()), node.attr, ast.Load()), node)
+        path = ast.Name(holder.name.rpartition(".")[2], ast.Load())
+        asked = ast.copy_location(ast.Attribute(path, node.attr, ast.Load()), node)
         return self._here(lookups.attribute_of(holder.run, holder.what, asked), holder.run, node)
 
     def inherited(self, run: Interpreter, info: ClassInfo, node: ast.Attribute) -> Value:
@@ -154,6 +159,8 @@ class Project:
         other.guards, other.depth = run.guards, run.depth + 1
         other.events.clear()
         value = _called(other, node, callee.what, args)
+        if value is UNKNOWN and isinstance(callee.what, Function):  # its name may tell what its body does not
+            value = asks(callee.name, node) or releases.called(run, callee.name, node, args) or UNKNOWN
         gained, other.guards, other.depth = other.guards - run.guards, guards, depth
         run.guards = run.guards | self._guards(gained, node)
         for module in given:
@@ -171,7 +178,8 @@ class Project:
             for place in value.places if isinstance(value, Device) else ():
                 for use in other.devices.uses.pop(place.origin, ()):
                     run.devices.use(place.origin, use._replace(node=node, guards=place.guards | run.guards))
-        trails = {value.trail for value in args.all() if isinstance(value, (Tensor, Array)) and value.trail}
+        told = [value.trail for value in args.all() if isinstance(value, (Tensor, Array))]
+        trails = {*map(of_dtype, told), *map(of_place, told)} - {()}
         for event in other.events.values():
             if event.kind in _FROM_ARGUMENTS and event.trail in trails:
                 run.note(event.kind, node.func, event.how, trail=event.trail)
@@ -267,5 +275,5 @@ def _steps(trail: tuple[Step, ...], other: Interpreter, node: Any, given: list[V
     known = {step for value in given for step in getattr(value, "trail", ())}
     file = os.path.basename(other.source.path)
     return tuple(
-        step if step in known else Step(node.lineno, f"{step.text} ({file}, line {step.line})") for step in trail
+        step if step in known else step._replace(line=node.lineno, text=f"{step.text} in {file}:{step.line}") for step in trail
     )

@@ -14,7 +14,7 @@ from .modules import STATELESS, escape, forward, place, registered
 from .names import dotted, names_device, names_dtype
 from .values import (
     CPU, CPU_DEVICE, GPU, OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Flag, Function, Instance, Items,
-    Many, Module, Moved, Name, Namespace, Standing, Table, Tensor, TensorType, Value, standing_on,
+    Many, Module, Moved, Name, Namespace, Standing, Table, Tensor, TensorType, Value, of_dtype, of_place, standing_on,
 )
 
 if TYPE_CHECKING:
@@ -205,21 +205,25 @@ def move(run: Interpreter, node: ast.Call, receiver: Value, at: str | None, dtyp
     if isinstance(receiver, Module):
         standing = run.standing(receiver)
         kept = dtype if cast else standing.dtype
+        story = of_dtype(standing.trail)
+        if cast:
+            story = (transfer.step(node, f"{dtype} by .{node.func.attr}()"),) if dtype == "float64" else ()
+        stands = transfer.placed(node, at) if at is not None else of_place(standing.trail)
         if kept == "float64" and (at or standing.at) in MAYBE_MPS:
-            run.note("float64-requested", (transfer.requested(node) if cast else None) or node.func, "", trail=standing.trail)
-        trail = (transfer.step(node, "moved to the device"),) if at in MAYBE_MPS else standing.trail
+            here, told = (transfer.requested(node), () if at else stands) if cast else (None, story)
+            run.note("float64-requested", here or node.func, "", trail=told)
         run.uses_devices = run.uses_devices or at in MAYBE_MPS
-        place(run, receiver, Standing(at or standing.at, kept, trail))
+        place(run, receiver, Standing(at or standing.at, kept, story + stands))
         return receiver
     if isinstance(receiver, Moved):
         _never(run, node, at or receiver.at, dtype, receiver.trail)
-        return Moved(at or receiver.at, receiver.trail)
+        return Moved(at or receiver.at, transfer.placed(node, at) or receiver.trail)
     if isinstance(receiver, (Array, Const, Device, Instance)):
         return receiver if not cast else UNKNOWN
     _never(run, node, at, dtype)
     if dtype == "float64" and at is None:
         return Tensor(None, dtype, True, False, (transfer.step(node, f"float64 by .{node.func.attr}()"),))
-    return Moved(at) if at is not None else UNKNOWN
+    return Moved(at, transfer.placed(node, at)) if at is not None else UNKNOWN
 
 
 def _never(run: Interpreter, node: ast.Call, at: str | None, dtype: str | None, trail: tuple[Step, ...] = ()) -> None:
@@ -242,7 +246,7 @@ def dropped(run: Interpreter, node: ast.Call, result: Value) -> None:
     if kept and (isinstance(receiver, Tensor) or isinstance(receiver, Batch) and receiver.each.at is not None):
         cast = isinstance(result, Tensor) and result.at == as_tensor(receiver).at
         detail = "cast" if cast and as_tensor(receiver).dtype != "float64" else ""
-        run.note("dropped-move", node, node.func.attr, detail, as_tensor(receiver).trail)
+        run.note("dropped-move", node, node.func.attr, detail, of_place(as_tensor(receiver).trail))
         result = Tensor()  # where it should stand is this one finding
     if path is not None and isinstance(result, (Moved, Tensor)):
         run.env[path] = result
@@ -255,8 +259,8 @@ def dropped(run: Interpreter, node: ast.Call, result: Value) -> None:
 def _tensor_method(run: Interpreter, node: ast.Call, tensor: Tensor, attr: str, args: Arguments) -> Value:
     if attr == "numpy":
         if tensor.at in MAYBE_MPS and not args.all():  # numpy(force=True) copies to the host
-            run.note("numpy-on-device", node.func, "method", trail=tensor.trail)
-        return Array(tensor.dtype, tensor.trail, tensor.batched)
+            run.note("numpy-on-device", node.func, "method", trail=of_place(tensor.trail))
+        return Array(tensor.dtype, of_dtype(tensor.trail), tensor.batched)
     wanted = args.get(0, "dtype") if attr == "type" else None
     if isinstance(wanted, TensorType):
         run.devices.type_used(run, wanted, node, "cast")
@@ -280,7 +284,7 @@ def _tensor_method(run: Interpreter, node: ast.Call, tensor: Tensor, attr: str, 
     if attr in tables.OTHER_DTYPE:
         if attr == "type_as" and len(tensors) > 1:
             return Tensor(tensors[1].at, tensors[1].dtype, tensor.batched)
-        return Tensor(tensor.at)
+        return Tensor(tensor.at, trail=of_place(tensor.trail))
     return UNKNOWN
 
 

@@ -7,11 +7,12 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..finding import Step
 from . import functions, tables, transfer
 from .arithmetic import MAYBE_MPS, apart, as_tensor, given, result_of, together
 from .values import (
-    CPU, UNKNOWN, Batch, Class, Const, Function, Imported, Items, Many, Module, Moved, Name, Registered, Standing, Table, Tensor,
-    Value,
+    CPU, UNKNOWN, Batch, Class, Const, Function, Imported, Items, Many, Module, Moved, Name, Registered,
+    Standing, Table, Tensor, Value, of_dtype, of_place,
 )
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ def forward(run: Interpreter, node: ast.Call, module: Module | Moved, args: Argu
     if hasattr(own, "mro") and any(info.places_itself for info in own.mro()):
         pass  # it moves what it is given
     elif standing.at in MAYBE_MPS and host is not None:
-        apart(run, node, host, "input")
+        apart(run, node, host, "input", of_place(standing.trail, "the model "))
     elif standing.at == CPU and away is not None:
-        run.note("devices-meet", node, "module", trail=standing.trail)
+        run.note("devices-meet", node, "module", trail=of_place(away.trail, "the input "))
     elif standing.at is None:
         together(run, node, tensors, "operands")
     if hasattr(own, "method") and tensors and (body := own.method("forward")) is not None:
@@ -72,7 +73,8 @@ def forward(run: Interpreter, node: ast.Call, module: Module | Moved, args: Argu
         integers_into(run, node, tensors[:1])
     at = standing.at or (tensors[0].at if tensors else None)
     origin = tensors[0].origin if tensors and standing.at is None else None
-    result = Tensor(at, standing.dtype, True, origin=origin)
+    stands = of_place(standing.trail, "the model ") or (of_place(tensors[0].trail) if tensors else ())
+    result = Tensor(at, standing.dtype, True, trail=stands, origin=origin)
     return result if isinstance(module, Module) and module.cls in (None, STATELESS) else Batch(result)
 
 
@@ -95,7 +97,7 @@ def integers_into(run: Interpreter, node: ast.Call, tensors: list[Tensor]) -> No
     """Notes integers given to weights that are floating."""
     for tensor in tensors:
         if tensor.dtype in ("uint8", "int64", "int32", "int16", "int8", "bool"):
-            run.note("integers-into-layer", node, tensor.dtype, trail=tensor.trail)
+            run.note("integers-into-layer", node, tensor.dtype, trail=of_dtype(tensor.trail))
 
 
 def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
@@ -126,7 +128,7 @@ def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments)
             integers_into(run, node, tensors[:1])
         result = result_of(tensors)
         if short in tables.OTHER_DTYPE:
-            return Tensor(result.at)
+            return Tensor(result.at, trail=of_place(result.trail))
         if transfer.dtype_of(args.get(None, "dtype")):
             result = transfer.moved(run, node, result, None, transfer.dtype_of(args.get(None, "dtype")), True)
         batched = short in tables.SHAPED or result.batched and short not in tables.REDUCTIONS and not tables.LOSSES.search(short)
@@ -188,7 +190,7 @@ def _data(run: Interpreter, node: ast.Call, short: str, args: Arguments) -> Valu
         return data
     if "collate_fn" in args.keywords or _moves_itself(run, data):
         return UNKNOWN
-    trail = (transfer.step(node, "on the CPU from DataLoader"),)
+    trail = (Step(node.lineno, "on the CPU from DataLoader", "place"),)
     return Many(Batch(Tensor(CPU, None, True, False, trail)))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..finding import Step
 from . import tables
 from .arithmetic import MAYBE_MPS, as_tensor
-from .values import CPU, OUTSIDE, UNKNOWN, Array, Const, Device, Items, Many, Name, Tensor, Value, standing_on
+from .values import CPU, GPU, OUTSIDE, UNKNOWN, Array, Const, Device, Items, Many, Name, Tensor, Value, of_dtype, of_place, standing_on
 
 if TYPE_CHECKING:
     from .calls import Arguments
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 def step(node: ast.AST, text: str) -> Step:
     return Step(node.lineno, text)  # type: ignore[attr-defined]
+
+
+def placed(node: ast.AST, at: str | None) -> tuple[Step, ...]:
+    """The story of a value that a call has just put somewhere."""
+    text = "moved to the CPU" if at == CPU else "moved to the device" if at in MAYBE_MPS else ""
+    return (Step(node.lineno, text, "place"),) if text else ()  # type: ignore[attr-defined]
 
 
 def dtype_of(value: Value | None) -> str | None:
@@ -38,6 +44,9 @@ def place_of(value: Value | None, absent: str | None) -> str | None:
 # --- torch -----------------------------------------------------------------------------------------------------------
 
 
+_ON = {CPU: "made on the CPU", GPU: "made on the device", OUTSIDE: "made on the device"}
+
+
 def factory(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
     """A tensor made from nothing, from data, or like another."""
     kind, short = tables.FACTORIES[name], name.rpartition(".")[2]
@@ -54,8 +63,10 @@ def factory(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Val
         if dtype_given is not None:
             run.note("float64-requested", next((k.value for k in node.keywords if k.arg == "dtype"), node.func))
         elif made.host_data:
-            run.note("float64-moved", node.func, "factory", trail=made.trail)
-    trail = made.trail or ((step(node, f"{dtype} from {short}"),) if dtype == "float64" else ())
+            run.note("float64-moved", node.func, "factory", trail=of_dtype(made.trail))
+    trail = of_dtype(made.trail) or ((step(node, f"{dtype} from {short}"),) if dtype == "float64" else ())
+    stands = (Step(node.lineno, f"{_ON[at]} by {short}", "place"),) if at in _ON and not isinstance(data, Tensor) else ()
+    trail += stands or of_place(made.trail)
     origin = node.func if at == CPU and isinstance(node.func, (ast.Attribute, ast.Name)) else None
     host_data = made.host_data and dtype_given is None
     run.uses_devices = run.uses_devices or at in MAYBE_MPS
@@ -105,18 +116,23 @@ def moved(run: Interpreter, node: ast.Call, tensor: Tensor, at: str | None, dtyp
     ``at`` None leaves it where it is; ``cast`` says that a dtype was given, known or not.
     """
     target, result = at or tensor.at, dtype if cast else tensor.dtype
+    stands = placed(node, at) if at is not None and at != tensor.at else of_place(tensor.trail)
     run.uses_devices = run.uses_devices or at in MAYBE_MPS
     if result in tables.NEVER_ON_MPS and target in MAYBE_MPS:
         run.note("unsupported-dtype", requested(node, result) or node.func, result)
     if result == "float64" and target in MAYBE_MPS:
-        if cast or not tensor.host_data:
-            run.note("float64-requested" if cast else "float64-kept", requested(node) or node.func, "", trail=tensor.trail)
+        if cast:
+            run.note("float64-requested", requested(node) or node.func, "", trail=() if at else of_place(tensor.trail))
+        elif not tensor.host_data:
+            run.note("float64-kept", requested(node) or node.func, "", trail=of_dtype(tensor.trail))
         else:
-            run.note("float64-moved", node.func, "move", trail=tensor.trail)
-        return Tensor(target, None, tensor.batched)
-    trail = tensor.trail if not cast else (step(node, f"{dtype} by .{node.func.attr}()"),) if dtype == "float64" else ()
+            run.note("float64-moved", node.func, "move", trail=of_dtype(tensor.trail))
+        return Tensor(target, None, tensor.batched, trail=stands)
+    trail = of_dtype(tensor.trail)
+    if cast:
+        trail = (step(node, f"{dtype} by .{node.func.attr}()"),) if dtype == "float64" else ()
     origin = tensor.origin if target == CPU else None
-    return Tensor(target, result, tensor.batched, tensor.host_data and not cast, trail, origin)
+    return Tensor(target, result, tensor.batched, tensor.host_data and not cast, trail + stands, origin)
 
 
 def requested(node: ast.Call, dtype: str = "float64") -> ast.AST | None:
@@ -162,7 +178,7 @@ def wants_array(run: Interpreter, node: ast.Call, args: Arguments) -> None:
     """Notes tensors on a device that are given to NumPy, or to what asks NumPy to convert them."""
     for value in map(as_tensor, args.positional):
         if isinstance(value, Tensor) and value.at in MAYBE_MPS:
-            run.note("numpy-on-device", node.func, "function", trail=value.trail)
+            run.note("numpy-on-device", node.func, "function", trail=of_place(value.trail))
 
 
 def array_method(run: Interpreter, node: ast.Call, array: Array, attr: str, args: Arguments) -> Value:

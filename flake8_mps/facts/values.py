@@ -43,6 +43,16 @@ class _Unknown(Value):
 UNKNOWN = _Unknown()
 
 
+def of_dtype(trail: tuple[Step, ...]) -> tuple[Step, ...]:
+    """How a value came by its dtype."""
+    return tuple(step for step in trail if step.about == "dtype")
+
+
+def of_place(trail: tuple[Step, ...], whose: str = "") -> tuple[Step, ...]:
+    """How a value came where it stands; ``whose`` is told where the story is of several values."""
+    return tuple(step._replace(text=whose + step.text) for step in trail if step.about == "place")
+
+
 @value
 class Name(Value):
     """Something imported or built in, by its canonical dotted name: ``torch.cuda.is_available``."""
@@ -217,7 +227,7 @@ class Imported(Value):
 
     what: Value
     run: Any = field(compare=False)
-    name: str = field(default="", compare=False)  # of an object there
+    name: str = field(default="", compare=False)  # canonical
 
 
 @value
@@ -254,7 +264,7 @@ def join(left: Value | None, right: Value | None) -> Value:
             left.dtype if left.dtype == right.dtype else None,
             left.batched and right.batched,
             left.host_data and right.host_data,
-            left.trail or right.trail,
+            left.trail if left.trail == right.trail else _either_story(left.trail, right.trail),
             left.origin if left.origin is right.origin else None,
         )
     if kind is Array:
@@ -275,6 +285,11 @@ def join(left: Value | None, right: Value | None) -> Value:
     if kind is Items and len(left.items) == len(right.items):
         return Items(tuple(map(join, left.items, right.items)))
     return UNKNOWN
+
+
+def _either_story(left: tuple[Step, ...], right: tuple[Step, ...]) -> tuple[Step, ...]:
+    """One of two stories, of the dtype and of the place alike: either would have led here."""
+    return (of_dtype(left) or of_dtype(right)) + (of_place(left) or of_place(right))
 
 
 def _join_unlike(left: Value, right: Value) -> Value:
