@@ -85,7 +85,7 @@ def module_file(place: Place, module: str) -> Found | None:
     return None
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)
 def parsed(path: str) -> Source | None:
     """The text and tree of a file, parsed once; None for one that Python would refuse."""
     try:

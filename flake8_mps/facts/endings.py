@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def decorator_guards(run: Interpreter, decorators: list[ast.expr]) -> Guards:
     """What holds in a function that its decorators skip elsewhere."""
     guards = NOTHING
-    for node in decorators:
+    for node in decorators if run.is_linted else ():
         run.eval(node)
         call = node if isinstance(node, ast.Call) else None
         function = call.func if call else node

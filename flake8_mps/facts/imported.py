@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .interpreter import Interpreter
 
 DEEPEST = 4  # files: an import of an import of ...
-MOST = 48  # files read for one
+MOST = 32  # files read for one
 KNOWN = frozenset({"torch", "numpy", "builtins"})  # tables say what these do, even to whoever lints them
 _OF_A_RUN = (Function, Class, Instance, Namespace)
 _FROM_ARGUMENTS = frozenset({"float64-moved", "float64-kept", "numpy-on-device"})  # harm done to what a call is given
@@ -45,7 +45,7 @@ class Project:
         self.declared = frozenset((*config.portable_devices, *config.moves, *config.modules))
         self.config = config
         self._files = files  # the runs over other files; None for the one that is linted
-        self._depth = depth
+        self.depth = depth  # 0 for the file that is linted
         self.running = False  # the module code of the file
         self._known: dict[str, Value] = {}
         self._stand_ins: dict[ast.AST, ast.AST] = {}  # for what other files ask of the machine: where that was met here
@@ -119,10 +119,10 @@ class Project:
         found = module_file(self.place, module)
         if found is None or found.path in self._files:
             return self._files[found.path] if found else None
-        source = parsed(found.path) if self._depth < DEEPEST and len(self._files) < MOST else None
+        source = parsed(found.path) if self.depth < DEEPEST and len(self._files) < MOST else None
         if source is None:
             return None
-        project = Project(found.place, self.config, self._files, self._depth + 1)
+        project = Project(found.place, self.config, self._files, self.depth + 1)
         self._files[found.path] = other = type(run)(source, self.config, project)
         other.children = run.children
         project.running = True

@@ -42,6 +42,7 @@ class Interpreter:
         self.source = source
         self.oldest_torch = config.torch
         self.project = project  # None where no other file, and no declaration, has anything to say
+        self.is_linted = project is None or not project.depth  # and not read for another file
         self.calls = CALLS if project is None else calls_known(config)
         self.module_types = frozenset(config.modules)
         self.values: dict[ast.AST, Value] = {}
