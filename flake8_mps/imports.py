@@ -1,4 +1,4 @@
-"""Which module an import means, and which file of the project that module is: found by names, and nothing is executed."""
+"""Which module an import means, and which file of the project is that module: found by names, nothing is executed."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ def module_file(place: Place, module: str) -> Found | None:
         base = os.path.join(root, *parts)
         for path in (os.path.join(base, "__init__.py"), f"{base}.py"):
             if os.path.isfile(path):
-                return Found(path, Place(module, module if path.startswith(base + os.sep) else module.rpartition(".")[0], place.roots))
+                package = module if path.startswith(base + os.sep) else module.rpartition(".")[0]
+                return Found(path, Place(module, package, place.roots))
         first = os.path.join(root, parts[0])
         if os.path.isfile(os.path.join(first, "__init__.py")) or os.path.isfile(f"{first}.py"):
             return None  # this root has the package, though not that module of it

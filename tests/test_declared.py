@@ -144,7 +144,10 @@ def test_the_name_of_a_module(tmp_path: Path, name: str, module: str) -> None:
 
 @pytest.mark.parametrize(
     ("level", "module", "absolute"),
-    [(1, "utils", "unet.nets.utils"), (2, "utils", "unet.utils"), (1, "", "unet.nets"), (3, "utils", None), (9, "", None)],
+    [
+        (1, "utils", "unet.nets.utils"), (2, "utils", "unet.utils"), (1, "", "unet.nets"), (3, "utils", None),
+        (9, "", None),
+    ],
 )
 def test_relative_imports(tmp_path: Path, level: int, module: str, absolute: str | None) -> None:
     write(tmp_path, {"pyproject.toml": "", "unet/__init__.py": "", "unet/nets/__init__.py": ""})

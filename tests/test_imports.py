@@ -116,9 +116,15 @@ def train(unet: Path, text: str, name: str = "unet/train.py") -> Path:
         ("from .config import to_gpu\nx = to_gpu(torch.zeros(3))\nx.numpy()\n", [(3, "MPS404")]),
         ("from .config import GRID, BEST\nx = torch.tensor(GRID).to(BEST)\n", [(2, "MPS302")]),
         ("from .config import build\nnet = build(3)\nnet(torch.zeros(3))\n", [(3, "MPS405")]),
-        ("from .config import UNet, BEST\nnet = UNet().to(BEST)\nfor x, _ in DataLoader([]):\n    net(x)\n", [(4, "MPS405")]),
+        (
+            "from .config import UNet, BEST\nnet = UNet().to(BEST)\nfor x, _ in DataLoader([]):\n    net(x)\n",
+            [(4, "MPS405")],
+        ),
         ("from .config import Head, BEST\nnet = Head()\nnet(torch.zeros(3).to(BEST))\n", [(3, "MPS405")]),
-        ("from .config import USE_CUDA\nx = torch.zeros(3)\nif USE_CUDA:\n    x = x.cuda()\n    y = x.cuda()\n", [(4, "MPS103")]),
+        (
+            "from .config import USE_CUDA\nx = torch.zeros(3)\nif USE_CUDA:\n    x = x.cuda()\n    y = x.cuda()\n",
+            [(4, "MPS103")],
+        ),
         ("from .config import USE_CUDA\nif USE_CUDA:\n    torch.cuda.synchronize()\n", []),
         ("from .config import has_cuda\nx = torch.zeros(3)\nif has_cuda():\n    x = x.cuda()\n", [(4, "MPS103")]),
         ("from .config import place\nx = torch.zeros(3).to(place.device)\nx.numpy()\n", [(3, "MPS404")]),
@@ -133,7 +139,7 @@ def test_what_follows_here(unet: Path, text: str, expected: Found) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "from .config import PLACE\nx = torch.zeros(3, device=PLACE)\nx = x.to(PLACE)\ntorch.load('a', map_location=PLACE)\n",
+        "from .config import PLACE\nx = torch.zeros(3, device=PLACE).to(PLACE)\ntorch.load('a', map_location=PLACE)\n",
         "from .config import get_place\nx = torch.zeros(3).to(get_place())\n",
         "from .config import build, UNet\nbuild(3)\nUNet().put(torch.zeros(3))\n",
         "from .config import settings\ntorch.zeros(3, device=settings.place)\n",
@@ -191,7 +197,8 @@ def test_nothing_outside_of_the_project_is_read(tmp_path: Path) -> None:
 
 def test_a_package_hands_on_what_it_imports(unet: Path) -> None:
     write(unet, {"unet/__init__.py": "from .config import get_place\nfrom .config import *\n"})
-    path = train(unet, f"from unet import get_place, BEST\nx = {FLOAT64}.to(get_place())\ny = {FLOAT64}.to(BEST)\n", "train.py")
+    text = f"from unet import get_place, BEST\nx = {FLOAT64}.to(get_place())\ny = {FLOAT64}.to(BEST)\n"
+    path = train(unet, text, "train.py")
     assert found(path) == [(2, "MPS302"), (3, "MPS302")]
 
 
@@ -203,7 +210,9 @@ def test_torch_is_torch_even_to_itself(tmp_path: Path) -> None:
 # --- what goes wrong -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("content", ["PLACE = (", "PLACE = \0", "\ud800", "from .config import PLACE\n", "x = " + "-" * 9999 + "1"])
+@pytest.mark.parametrize(
+    "content", ["PLACE = (", "PLACE = \0", "\ud800", "from .config import PLACE\n", "x = " + "-" * 9999 + "1"]
+)
 def test_files_that_say_nothing(unet: Path, content: str) -> None:
     (unet / "unet" / "config.py").write_bytes(content.encode("utf-8", "surrogatepass"))
     assert found(train(unet, f"from .config import PLACE as p\nx = {FLOAT64}.to(p)\n")) == []
@@ -218,7 +227,7 @@ def test_nothing_is_executed(unet: Path) -> None:
 
 def test_files_that_import_each_other(unet: Path) -> None:
     write(unet, {
-        "unet/a.py": "from .b import get_b\nfrom . import train\nPLACE = 'cuda'\n\ndef get_a(n):\n    return get_b(n)\n",
+        "unet/a.py": "from .b import get_b\nfrom . import train\nPLACE = 'cuda'\ndef get_a(n):\n    return get_b(n)\n",
         "unet/b.py": "from .a import get_a, PLACE\n\ndef get_b(n):\n    return PLACE if n else get_a(n)\n",
     })
     assert (3, "MPS302") in found(train(unet, f"from .a import get_a, PLACE\nget_a(3)\nx = {FLOAT64}.to(PLACE)\n"))
@@ -235,7 +244,8 @@ def test_a_file_is_parsed_once(unet: Path, monkeypatch: pytest.MonkeyPatch) -> N
     read: list[str] = []
     monkeypatch.setattr(imports, "read_source", lambda path: read.append(path) or read_source(path))
     for name in ("unet/a.py", "unet/b.py"):
-        assert found(train(unet, f"from .config import PLACE, BEST\nx = {FLOAT64}.to(PLACE)\n", name)) == [(2, "MPS302")]
+        path = train(unet, f"from .config import PLACE, BEST\nx = {FLOAT64}.to(PLACE)\n", name)
+        assert found(path) == [(2, "MPS302")]
     assert read == [str(unet / "unet" / "config.py")]
 
 

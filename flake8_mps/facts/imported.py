@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import Config
 from ..finding import Step
-from ..imports import Place, module_file, parsed, place_of
+from ..imports import Place as FilePlace
+from ..imports import module_file, parsed, place_of
 from . import calls, functions, lookups, modules, releases
 from .arithmetic import GIVEN
 from .calls import Arguments
@@ -24,7 +25,7 @@ from .devices import PORTABLE
 from .guards import Guards
 from .values import (
     UNKNOWN, Array, Batch, Class, Const, Device, Flag, Function, Imported, Instance, Items, Many, Module, Moved, Name,
-    Namespace, Standing, Table, Tensor, TensorType, Value, of_dtype, of_place,
+    Namespace, Place, Standing, Table, Tensor, TensorType, Value, of_dtype, of_place,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _FROM_ARGUMENTS = frozenset({"float64-moved", "float64-kept", "numpy-on-device"}
 class Project:
     """The project around one file, as the run over that file sees it."""
 
-    def __init__(self, place: Place, config: Config, files: dict[str, Interpreter | None], depth: int = 0) -> None:
+    def __init__(self, place: FilePlace, config: Config, files: dict[str, Interpreter | None], depth: int = 0) -> None:
         self.place = place
         self.declared = frozenset((*config.portable_devices, *config.moves, *config.modules))
         self.config = config
@@ -187,7 +188,8 @@ class Project:
     # --- between files -----------------------------------------------------------------------------------------------
 
     def _here(
-        self, value: Value, other: Interpreter, node: ast.AST, run: Interpreter | None = None, args: Arguments | None = None
+        self, value: Value, other: Interpreter, node: ast.AST, run: Interpreter | None = None,
+        args: Arguments | None = None,
     ) -> Value:
         """A value of another file as this one has it. What ``args`` brought there comes back as it was."""
         given = args.all() if args is not None else []
@@ -198,7 +200,7 @@ class Project:
         def bring(value: Value) -> Value:
             if isinstance(value, Device):
                 return Device(frozenset(
-                    place if place.origin in own and place.origin else type(place)(place.kind, None, self._guards(place.guards, node))
+                    place if place.origin in own and place.origin else self._place(place, node)
                     for place in value.places
                 ))
             if isinstance(value, Flag):
@@ -232,20 +234,26 @@ class Project:
         run.env[module.site] = replace(standing, trail=_steps(standing.trail, other, node, []))
         return replace(module, cls=modules.Elsewhere(modules.holds_tensors(other, module.cls))) if own else module
 
+    def _place(self, place: Place, node: ast.AST) -> Place:
+        return place._replace(origin=None, guards=self._guards(place.guards, node))
+
     def _flag(self, flag: Flag, node: ast.AST) -> Flag:
         ways = (tuple(self._guards(way, node) for way in ways) for ways in (flag.ways_true, flag.ways_false))
-        return Flag(self._guards(flag.when_true, node), self._guards(flag.when_false, node), flag.ported, flag.written, *ways)
+        when_true, when_false = self._guards(flag.when_true, node), self._guards(flag.when_false, node)
+        return Flag(when_true, when_false, flag.ported, flag.written, *ways)
 
     def _guards(self, guards: Guards, node: ast.AST) -> Guards:
         """What holds, asked here: one question of another file stays one, wherever it is met."""
+        stand_in = self._stand_ins.setdefault
         return frozenset(
-            fact._replace(origin=self._stand_ins.setdefault(fact.origin, node)) if fact.origin else fact for fact in guards
+            fact._replace(origin=stand_in(fact.origin, node)) if fact.origin else fact for fact in guards
         )
 
 
 def _called(other: Interpreter, node: ast.Call, what: Value, args: Arguments) -> Value:
     """The result of a call in the run over the file that defines what is called."""
-    args = Arguments([_abroad(value) for value in args.positional], {k: _abroad(v) for k, v in args.keywords.items()}, args.open)
+    keywords = {name: _abroad(value) for name, value in args.keywords.items()}
+    args = Arguments([_abroad(value) for value in args.positional], keywords, args.open)
     if isinstance(what, Class):
         return calls.instance(other, node, what, args)
     if isinstance(what, Instance):
@@ -275,5 +283,6 @@ def _steps(trail: tuple[Step, ...], other: Interpreter, node: Any, given: list[V
     known = {step for value in given for step in getattr(value, "trail", ())}
     file = os.path.basename(other.source.path)
     return tuple(
-        step if step in known else step._replace(line=node.lineno, text=f"{step.text} in {file}:{step.line}") for step in trail
+        step if step in known else step._replace(line=node.lineno, text=f"{step.text} in {file}:{step.line}")
+        for step in trail
     )
