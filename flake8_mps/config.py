@@ -8,9 +8,12 @@ import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .finding import Finding, Severity
+
+if TYPE_CHECKING:
+    from .project import Project
 
 Version = tuple[int, int]
 
@@ -90,6 +93,7 @@ class Config:
     moves: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     left_to_project: tuple[str, ...] = field(default=KEYS, compare=False)
+    around: Project | None = field(default=None, compare=False, repr=False)  # the project of the linted file
 
     @classmethod
     def from_strings(
@@ -154,10 +158,14 @@ class Config:
 
         project = project_of(path)
         said = _said_by(project.file) if project.table else Config()
-        if not said.torch and project.requires and project.requires.floor:
-            said = replace(said, torch=max(project.requires.floor, OLDEST_TORCH))
         left = map(_attribute, self.left_to_project)
-        return replace(self, **{name: getattr(said, name) for name in left if not getattr(self, name)})
+        return replace(self, **{name: getattr(said, name) for name in left if not getattr(self, name)}, around=project)
+
+    @functools.cached_property
+    def oldest_torch(self) -> Version | None:
+        """The oldest torch to support: the one told, else the one that the project requires."""
+        requires = self.around.requires if self.around is not None and not self.torch else None
+        return max(requires.floor, OLDEST_TORCH) if requires and requires.floor else self.torch
 
     def wants(self, finding: Finding) -> bool:
         """Whether to report a finding."""

@@ -53,13 +53,18 @@ class Requires(NamedTuple):
 
 
 class Project(NamedTuple):
-    """``requires`` is None where nothing names torch; ``table`` is empty without one, and ``file`` is where it is.
+    """``folder`` is that of the linted file; ``table`` is empty without one, and ``file`` is where it is.
     ``root`` is the nearest folder that is one of a project or of a repository, empty without one."""
 
-    requires: Requires | None
+    folder: Path | None
     table: dict[str, Any]
     file: str
     root: str
+
+    @property
+    def requires(self) -> Requires | None:
+        """None where nothing names torch. Found out when somebody asks: what reads requirements is slow to load."""
+        return _requires(self.folder) if self.folder is not None else None
 
 
 NOWHERE = Project(None, {}, "", "")
@@ -79,13 +84,23 @@ def project_of(path: str) -> Project:
 def _around(folder: Path) -> Project:
     """What is said in a folder, and where it says nothing, above it."""
     file = folder / "pyproject.toml"
-    document = _toml(file)
-    requires, table = _required(folder, document), _dig(document, "tool", TABLE)
-    is_root = folder == folder.parent or any(os.path.exists(folder / name) for name in ROOTS)
+    table = _dig(_toml(file), "tool", TABLE)
+    is_root = _is_root(folder)
     above = NOWHERE if is_root else _around(folder.parent)
     told = (table, str(file)) if isinstance(table, dict) else (above.table, above.file)
     begins = is_root and folder != folder.parent or any(os.path.exists(folder / name) for name in MANIFESTS)
-    return Project(above.requires if requires is None else requires, *told, str(folder) if begins else above.root)
+    return Project(folder, *told, str(folder) if begins else above.root)
+
+
+@functools.cache
+def _requires(folder: Path) -> Requires | None:
+    """The torch that a folder requires, and where it names none, the one above it."""
+    required = _required(folder, _toml(folder / "pyproject.toml"))
+    return required if required is not None or _is_root(folder) else _requires(folder.parent)
+
+
+def _is_root(folder: Path) -> bool:
+    return folder == folder.parent or any(os.path.exists(folder / name) for name in ROOTS)
 
 
 # --- where a folder names torch --------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -156,13 +157,19 @@ class Hits:
 
     def class_of(self, unit: int) -> int:
         """The index of the innermost class around a unit, or that it heads; -1 outside of classes."""
-        line = self.units[unit].start
-        while unit >= 0:
-            node = self.units[unit].node
-            if isinstance(node, ast.ClassDef) and (node.end_lineno or 0) >= line:
-                return unit
-            unit -= 1
-        return -1
+        return self._classes[unit] if unit >= 0 else -1
+
+    @cached_property
+    def _classes(self) -> list[int]:
+        found: list[int] = []
+        around = [(-1, sys.maxsize)]  # the classes that are open, each with its last line
+        for index, unit in enumerate(self.units):
+            while unit.start > around[-1][1]:
+                around.pop()
+            if isinstance(unit.node, ast.ClassDef):
+                around.append((index, unit.node.end_lineno or unit.end))
+            found.append(around[-1][0])
+        return found
 
     def marked(self, words: Iterable[Word]) -> set[int]:
         """The units that hold one of the words."""
@@ -368,10 +375,11 @@ def _aliases(source: Source, last: frozenset[str], owners: frozenset[str]) -> tu
                 found.add(alias or ending)
             elif alias and alias != ending and ending in owned:
                 modules.add(alias)
+    any_name = "import *" in text
     for match in _ASSIGNED.finditer(text):
         values = [value for value in match.groups() if value]
         is_called = any(
-            value.rpartition(".")[2] in last and ("." in value or value in imported or "import *" in text) for value in values
+            value.rpartition(".")[2] in last and ("." in value or value in imported or any_name) for value in values
         )
         if is_called or owners.intersection(values):
             target = _TARGET.fullmatch(text, text.rfind("\n", 0, match.start()) + 1, match.start())

@@ -25,6 +25,7 @@ _UNSEARCHABLE = re.compile("[\0\ud800-\udfff]")
 _PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
 
 
+_DECLARED = re.compile(r"^#\s*mps:", re.IGNORECASE | re.MULTILINE)  # reading comments is slow
 _CUDA_ONLY = re.compile(r"#\s*mps:\s*cuda-only(?![\w-])(?P<reason>.*?)(?:#\s*noqa\b.*)?", re.IGNORECASE)
 
 
@@ -172,7 +173,7 @@ class Source:
     @cached_property
     def cuda_only(self) -> CudaOnly | None:
         """The declaration of the file, the first with a reason if there are several."""
-        if "cuda-only" not in self.text.lower():
+        if "cuda-only" not in self.text.lower() or not _DECLARED.search(self.text):
             return None
         found = None
         for line, text in self._comment_lines():

@@ -59,7 +59,7 @@ class DeviceOrdinal(Rule):
         number = _number(found, facts)
         if number is None or "torch" not in facts.modules or facts.guarded(found):
             return
-        oldest = facts.config.torch
+        oldest = facts.config.oldest_torch
         if number.value != 0:
             message = f"a Mac has no GPU {facts.source.text_of(number)}; hand a device on"
         elif oldest is not None and oldest < _ACCELERATOR_SINCE:

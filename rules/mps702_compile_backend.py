@@ -62,7 +62,7 @@ class CompileBackend(Rule):
             yield self.finding(facts.source.token(given), f"no Mac has the backend {backend}; {_INSTEAD}")
         elif backend == "cudagraphs":
             yield self.finding(facts.source.token(given), f"cudagraphs compiles nothing without CUDA; {_INSTEAD}")
-        elif is_function and (facts.config.torch or _INDUCTOR) < _INDUCTOR and backend in (None, "inductor"):
+        elif is_function and backend in (None, "inductor") and (facts.config.oldest_torch or _INDUCTOR) < _INDUCTOR:
             if given is None and not facts.has_star(call) or backend:
                 message = "torch.compile does not work on MPS before torch 2.8; require 2.8 or compile for CUDA only"
                 yield self.finding(facts.source.token(call.func), message)

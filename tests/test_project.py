@@ -26,7 +26,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
 
 
 def floor(folder: Path, name: str = "train.py") -> tuple[int, int] | None:
-    return Config().for_file(str(folder / name)).torch
+    return Config().for_file(str(folder / name)).oldest_torch
 
 
 # --- one requirement -------------------------------------------------------------------------------------------------

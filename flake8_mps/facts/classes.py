@@ -130,7 +130,7 @@ class ClassInfo:
 def describe(run: Interpreter, node: ast.ClassDef, bases: tuple[Value, ...]) -> ClassInfo:
     """The class of a definition."""
     methods = {statement.name: statement for statement in node.body if isinstance(statement, FUNCTIONS)}
-    info = ClassInfo(node, run.source, bases, run.around(), methods, open="setattr(" in run.source.text)
+    info = ClassInfo(node, run.source, bases, run.around(), methods, open=run.sets_by_name)
     names = [value.name for value in (*bases, run.declared(node.name)) if isinstance(value, Name)]
     info.is_declared = not run.module_types.isdisjoint(names)
     return info

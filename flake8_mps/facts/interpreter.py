@@ -40,7 +40,7 @@ class Interpreter:
 
     def __init__(self, source: Source, config: Config, project: Project | None = None) -> None:
         self.source = source
-        self.oldest_torch = config.torch
+        self.config = config
         self.project = project  # None where no other file, and no declaration, has anything to say
         self.is_linted = project is None or not project.depth  # and not read for another file
         self.calls = CALLS if project is None else calls_known(config)
@@ -54,7 +54,7 @@ class Interpreter:
         self.bound_attributes: set[str] = set()  # the last parts of dotted names in any environment
         self.attributes: dict[str, Value] = {}
         self.children: dict[ast.AST, list[Module]] = {}  # the modules that a module was made of
-        self.sets_data = ".data = " in source.text
+        self.sets_data, self.sets_by_name = ".data = " in source.text, "setattr(" in source.text
         self.rooted = False  # a function runs that no call here has run: who knows when
         self.uses_devices = False  # something is, or may be, on MPS
         self.default_float64: list[tuple[ast.AST, Guards]] = []

@@ -49,9 +49,10 @@ def named(run: Interpreter, name: str, node: ast.AST) -> Flag | None:
 
 
 def _since(run: Interpreter, text: str, operator: type[ast.cmpop], asked: ast.AST) -> Flag | None:
-    match, oldest = _RELEASE.search(text), run.oldest_torch
+    match = _RELEASE.search(text)
     if match is None or operator not in _OPERATORS.values():
         return None
+    oldest = run.config.oldest_torch
     release = int(match[1]), int(match[2])
     past = operator in (ast.Gt, ast.LtE)
     if oldest is not None and (oldest <= release if past else oldest < release):
