@@ -39,6 +39,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="pairs of runs for each row (default 5)")
     parser.add_argument("--only", action="append", choices=[row.name for row in PLUGINS], help="this row; repeatable")
     parser.add_argument("--max-ratio", type=float, metavar="R", help=f"exit 1 if {OWN}'s median CPU ratio is above R")
+    parser.add_argument("--timing", action="store_true", help="what each rule costs")
+    parser.add_argument("--growth", action="store_true", help="what 1, 10 and 100 copies of a file in one cost")
     options = parser.parse_args(arguments)
     if options.runs < 1:
         parser.error("--runs: at least 1")
@@ -109,9 +111,10 @@ def measure(tree: Path, bare: Path, pythons: dict[Row, Path], runs: int) -> floa
     return ratio
 
 
-def stages(python: Path, tree: Path) -> str:
+def stages(python: Path, tree: Path, *switches: str) -> str:
     """What stages.py says about a tree, run where flake8-mps is installed."""
-    asked = subprocess.run([python, Path(__file__).with_name("stages.py"), tree], capture_output=True, text=True)
+    command = [python, Path(__file__).with_name("stages.py"), tree, *switches]
+    asked = subprocess.run(command, capture_output=True, text=True)
     if asked.returncode:
         return f"  stages.py failed: {asked.stderr.strip().splitlines()[-1]}"
     return asked.stdout.rstrip()
@@ -132,7 +135,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\n{name}: {len(files)} files, {megabytes:.2f} MB\n{HEADER}", flush=True)
         ratios.append(measure(tree, bare, pythons, options.runs))
         if own := next((python for row, python in pythons.items() if row.name == OWN), None):
-            print(f"\n  inside {OWN}:\n{stages(own, tree)}", flush=True)
+            switches = [f"--{name}" for name in ("timing", "growth") if getattr(options, name)]
+            print(f"\n  inside {OWN}:\n{stages(own, tree, *switches)}", flush=True)
     if not (found and pythons):
         note("nothing was measured")
         return 1

@@ -13,7 +13,7 @@ import functools
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,7 @@ class Statistics:
     parsed: int = 0
     interpreted: int = 0  # functions
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("gate", "shapes", "facts", "rules"), 0.0))
+    by_rule: dict[str, float] | None = None  # the seconds of each rule's own checks, for who wants them
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -56,6 +57,15 @@ class Statistics:
             yield
         finally:
             self.seconds[name] += time.process_time() - start
+
+    def timed(self, rule: Rule, findings: Iterator[Finding]) -> Iterable[Finding]:
+        """The findings of a rule, and what they cost."""
+        if self.by_rule is None:
+            return findings
+        start = time.process_time()
+        found = list(findings)
+        self.by_rule[rule.code] = self.by_rule.get(rule.code, 0.0) + time.process_time() - start
+        return found
 
 
 def lint(source: Source, config: Config, statistics: Statistics | None = None) -> list[Finding]:
@@ -111,15 +121,17 @@ def _interpreted(source: Source, config: Config, statistics: Statistics) -> set[
 
 
 @functools.cache
-def search() -> Search:
-    """The one search for all that any rule wants to see; conflicts bring the shapes that can begin them."""
+def search(without: str = "") -> Search:
+    """The one search for all that any rule wants to see; conflicts bring the shapes that can begin them.
+
+    ``without`` leaves the rule of a code out, to see what it costs."""
     from .facts.events import FORWARD, MAKES, TRIGGERS
     from .facts.tables import SAME_AS
     from .rule import load_rules
     from .shapes import Search, Where
 
     where, follow = Where(), Where()
-    for rule in load_rules():
+    for rule in (rule for rule in load_rules() if rule.code != without):
         where |= rule.where
         for kind in rule.where.conflicts:
             follow |= TRIGGERS[kind]
@@ -142,7 +154,7 @@ def _findings(source: Source, config: Config, statistics: Statistics) -> Iterato
     with statistics.stage("rules"):
         index = _by_rule(candidates, facts)
         for rule in load_rules():
-            yield from _checked(rule, index, facts)
+            yield from statistics.timed(rule, _checked(rule, index, facts))
 
 
 def _candidates(source: Source) -> tuple[list[ast.AST], Any]:

@@ -242,6 +242,7 @@ def _text(path: Path) -> str:
         return ""
 
 
+@functools.cache
 def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(_text(path))

@@ -17,11 +17,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from .finding import Finding, Span, Step
 
 _UNSEARCHABLE = re.compile("[\0\ud800-\udfff]")
+Node = TypeVar("Node", bound=ast.AST)
 _PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -93,6 +94,17 @@ class Source:
     def for_search(self) -> str:
         """The text at the same positions, without the characters that ast-grep refuses: lone surrogates and NUL."""
         return _UNSEARCHABLE.sub("?", self.text)
+
+    def nodes(self, kind: type[Node]) -> list[Node]:
+        """The nodes of a type, from the outside in: one walk for all who ask."""
+        return self._nodes.get(kind, [])  # type: ignore[return-value]
+
+    @cached_property
+    def _nodes(self) -> dict[type, list[ast.AST]]:
+        nodes: dict[type, list[ast.AST]] = {}
+        for node in ast.walk(self.tree):
+            nodes.setdefault(type(node), []).append(node)
+        return nodes
 
     # --- positions ---------------------------------------------------------------------------------------------------
 

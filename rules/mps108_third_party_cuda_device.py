@@ -168,8 +168,8 @@ def _without_device(call: ast.Call, methods: frozenset[str], facts: Facts) -> li
     if _is_moved(call, facts):
         return []
     found = [
-        node for node in ast.walk(facts.source.tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in methods
+        node for node in facts.source.nodes(ast.Call)
+        if isinstance(node.func, ast.Attribute) and node.func.attr in methods
         and ast.unparse(node.func.value) == target
     ]
     given = any(facts.argument(use, "device") is not None or facts.has_star(use) for use in found)

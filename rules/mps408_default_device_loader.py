@@ -58,7 +58,7 @@ class DefaultDeviceLoader(Rule):
     def check(self, call: ast.Call, facts: Facts) -> Iterator[Finding]:
         if facts.name(call.func) == _DEFAULT or facts.out_of_reach_once_ported(call) or not _draws(call, facts):
             return
-        if any(_moves_default(node, facts) for node in ast.walk(facts.source.tree)):
+        if any(_moves_default(node, facts) for node in facts.source.nodes(ast.Call)):
             message = "it draws on the default device from the CPU; add generator=torch.Generator(device=device)"
             yield self.finding(facts.source.token(call.func), message)
 
@@ -134,9 +134,9 @@ def _draws(call: ast.Call, facts: Facts) -> bool:
     return not is_loader or facts.literal(facts.argument(call, "shuffle", position=2)) is True
 
 
-def _moves_default(node: ast.AST, facts: Facts) -> bool:
+def _moves_default(node: ast.Call, facts: Facts) -> bool:
     """Whether a call makes a device the default that is, or may be, MPS."""
-    if not isinstance(node, ast.Call) or facts.name(node.func) != _DEFAULT or facts.out_of_reach_once_ported(node):
+    if facts.name(node.func) != _DEFAULT or facts.out_of_reach_once_ported(node):
         return False
     device = facts.argument(node, "device", position=0)
     value = facts.value(device) if device is not None else None

@@ -187,8 +187,8 @@ def _may_be_left(node: ast.AST, facts: Facts) -> bool:
 def _others(node: ast.AST, package: str, facts: Facts) -> Iterator[ast.Import | ast.ImportFrom]:
     """Imports of the same package further up in the file, and those anywhere whose failure is handled: the file can
     do without."""
-    for other in ast.walk(facts.source.tree):
-        if not isinstance(other, (ast.Import, ast.ImportFrom)) or not facts.reached(other):
+    for other in (*facts.source.nodes(ast.Import), *facts.source.nodes(ast.ImportFrom)):
+        if not facts.reached(other):
             continue
         if other.lineno < node.lineno or facts.guarded(other, ModuleNotFoundError):  # type: ignore[attr-defined]
             if any(needs_cuda(name) == package for name, _ in _named(other, facts)):

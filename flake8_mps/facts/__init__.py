@@ -11,6 +11,7 @@ from ..config import Config
 from ..shapes import Hits
 from ..source import Source
 from .arithmetic import MAYBE_MPS, as_tensor
+from .bindings import Bindings
 from .conditions import asks, flag_of
 from .events import Event
 from .guards import AS_WRITTEN, ONCE_PORTED, Guards, contradicts, has
@@ -32,7 +33,6 @@ class Facts:
         self.config = config
         self._hits = hits
         wanted = hits.followed | {hits.unit_at(node.lineno) for node in candidates}  # type: ignore[attr-defined]
-        self._bound: set[str] = set()
         self._run = Interpreter(source, config, Project.around(source.path, config))
         self._run.run(lambda node: (unit := self._unit(node)) in wanted or unit in self._calls_of_project)
         self.interpreted = len(self._run.ran)
@@ -66,23 +66,11 @@ class Facts:
 
     def only_value(self, name: ast.Name) -> ast.expr | None:
         """The expression that a name is given, where the file gives it nothing else; an imported name is itself."""
-        values = self._only_values
-        return values.get(name.id, None if name.id in self._bound else name)
+        return self._bindings.only(name)
 
     @functools.cached_property
-    def _only_values(self) -> dict[str, ast.expr]:
-        """The value of each name that is bound once in the file, by a plain assignment."""
-        values: dict[str, ast.expr] = {}
-        again: set[str] = set()
-        for node in ast.walk(self.source.tree):
-            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-                values[node.targets[0].id] = node.value
-            name = node.arg if isinstance(node, ast.arg) else None
-            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-                name = node.id
-            if name is not None:
-                (again if name in self._bound else self._bound).add(name)
-        return {name: value for name, value in values.items() if name not in again}
+    def _bindings(self) -> Bindings:
+        return Bindings(self.source)
 
     def argument(self, call: ast.Call, keyword: str, position: int | None = None) -> ast.expr | None:
         """The expression given for a parameter, by its name or at its position."""
@@ -116,17 +104,18 @@ class Facts:
         flag = flag_of(value, given)
         if flag.written is False or contradicts(flag.when_true, AS_WRITTEN) or has(flag.when_true, "option"):
             return True
-        return isinstance(given, (ast.Name, ast.Attribute)) and self._switched_off(ast.unparse(given))
+        return isinstance(given, (ast.Name, ast.Attribute)) and ast.unparse(given) in self._switched_off
 
-    def _switched_off(self, name: str) -> bool:
+    @functools.cached_property
+    def _switched_off(self) -> set[str]:
         """``if not torch.cuda.is_available(): use_amp = False``: values are those once ported, and do not show it."""
-        choices = (node for node in ast.walk(self.source.tree) if isinstance(node, ast.If))
-        return any(
-            isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
-            and statement.value.value is False and name in map(ast.unparse, statement.targets)
-            for choice in choices if "cuda" in ast.unparse(choice.test)
+        return {
+            ast.unparse(target)
+            for choice in self.source.nodes(ast.If) if "cuda" in ast.unparse(choice.test)
             for statement in choice.body
-        )
+            if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant) and statement.value.value is False
+            for target in statement.targets
+        }
 
     def is_own(self, call: ast.Call) -> bool:
         """True for a call of a function or a class of this file: its body says what becomes of the arguments."""
@@ -139,20 +128,7 @@ class Facts:
     def bindings(self, name: str) -> list[ast.expr]:
         """What a name is given by assignments and as a default, anywhere in the file; nothing if it is bound otherwise,
         by a loop or an unpacking, as well."""
-        values: list[ast.expr] = []
-        stores = plain = 0
-        for node in ast.walk(self.source.tree):
-            if isinstance(node, ast.Name):
-                stores += node.id == name and isinstance(node.ctx, ast.Store)
-            elif isinstance(node, ast.Assign):
-                named = sum(isinstance(target, ast.Name) and target.id == name for target in node.targets)
-                values += [node.value] if named else []
-                plain += named
-            elif isinstance(node, ast.arguments):
-                positional = [*node.posonlyargs, *node.args]
-                pairs = [*zip(reversed(positional), reversed(node.defaults)), *zip(node.kwonlyargs, node.kw_defaults)]
-                values += [default for parameter, default in pairs if parameter.arg == name and default is not None]
-        return values if stores == plain else []
+        return self._bindings.values(name)
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """The node around a node, in the same unit of the file."""
