@@ -46,6 +46,9 @@ def get_place():
 def to_gpu(x, place=BEST):
     return x.to(place)
 
+def either(x):
+    return x + 1 if isinstance(x, torch.Tensor) else np.abs(x)
+
 def build(width):
     return torch.nn.Linear(width, width).to(PLACE)
 
@@ -114,6 +117,7 @@ def train(unet: Path, text: str, name: str = "unet/train.py") -> Path:
         (f"from .config import to_gpu\nx = to_gpu({FLOAT64}, 'cpu')\n", []),
         ("from .config import to_gpu\nx = to_gpu(torch.zeros(3), 'cuda')\n", [(2, "MPS101")]),
         ("from .config import to_gpu\nx = to_gpu(torch.zeros(3))\nx.numpy()\n", [(3, "MPS404")]),
+        ("from .config import either\nx = either(torch.zeros(3).to('mps'))\n", []),
         ("from .config import GRID, BEST\nx = torch.tensor(GRID).to(BEST)\n", [(2, "MPS302")]),
         ("from .config import build\nnet = build(3)\nnet(torch.zeros(3))\n", [(3, "MPS405")]),
         (

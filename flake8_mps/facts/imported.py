@@ -35,7 +35,7 @@ DEEPEST = 4  # files: an import of an import of ...
 MOST = 32  # files read for one
 KNOWN = frozenset({"torch", "numpy", "builtins"})  # tables say what these do, even to whoever lints them
 _OF_A_RUN = (Function, Class, Instance, Namespace)
-_FROM_ARGUMENTS = frozenset({"float64-moved", "float64-kept", "numpy-on-device"})  # harm done to what a call is given
+_FROM_ARGUMENTS = frozenset({"float64-moved", "float64-kept"})  # harm done to what a call is given
 
 
 class Project:
