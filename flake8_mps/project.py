@@ -179,9 +179,17 @@ def _in_pep_440(constraint: str, marker: Any) -> str:
 # --- from requirements to a floor ------------------------------------------------------------------------------------
 
 
+_NAMED = re.compile(r"\s*torch(?![\w.-])", re.IGNORECASE)
+# What most projects write says all by itself, and packaging takes longer to load than a file to lint.
+_PLAIN = re.compile(r"\s*torch\s*(?:(?:>=|==)\s*(\d{1,4})(?:\.(\d{1,4})(?:\.\d+)*)?\s*)?", re.IGNORECASE)
+
+
 def _all_of(texts: Iterable[str]) -> Requires | None:
     """What requirements that hold together say of torch, on the Mac on which they ask for least."""
-    requirements = [found for text in texts if (found := _torch(text))]
+    named = [text for text in texts if _NAMED.match(text)]
+    if len(named) == 1 and (plain := _PLAIN.fullmatch(named[0])):
+        return Requires((int(plain[1]), int(plain[2] or 0)) if plain[1] else None)
+    requirements = [found for text in named if (found := _torch(text))]
     floors = []
     for mac in MACS if requirements else ():
         here = [_floor(requirement) for requirement in requirements if _holds(requirement.marker, mac)]
@@ -198,8 +206,6 @@ def _lowest(alternatives: Iterable[Requires | None]) -> Requires | None:
 
 def _torch(text: str) -> Requirement | None:
     """The requirement that a text is, if it is one of torch."""
-    if "torch" not in text.lower():
-        return None
     from packaging.requirements import Requirement
 
     try:
