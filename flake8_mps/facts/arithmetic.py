@@ -7,13 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..finding import Step
-from .values import CPU, GPU, OUTSIDE, UNKNOWN, Array, Batch, Const, Device, Items, Moved, Tensor, Value, join_at, of_dtype, of_place
+from .values import (
+    CPU, GPU, OUTSIDE, SOME, UNKNOWN, Array, Batch, Const, Device, Items, Moved, Tensor, Value, join_at, of_dtype, of_place,
+)
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
 
 _FLOATS = frozenset({"float16", "bfloat16", "float32", "float64", "complex64", "complex128"})
 MAYBE_MPS = (GPU, OUTSIDE)
+ELSEWHERE = (GPU, OUTSIDE, SOME)  # for a tensor on the CPU: nobody writes device=x.device for what stays there
 GIVEN = "given"  # the origin of a tensor that a module's caller gave it
 
 
@@ -62,7 +65,7 @@ def _tensors(run: Interpreter, node: ast.AST, operator: ast.operator, left: Valu
 def together(run: Interpreter, node: ast.AST, tensors: list[Tensor], how: str) -> None:
     """Notes tensors that stand on different devices; a 0-dimensional CPU tensor may meet any other."""
     host = next((t for t in tensors if t.at == CPU and t.batched), None)
-    away = next((t for t in tensors if t.at in MAYBE_MPS), None)
+    away = next((t for t in tensors if t.at in ELSEWHERE), None)
     if host is not None and away is not None:
         apart(run, node, host, how, of_place(away.trail, "the other "))
 
@@ -95,7 +98,7 @@ def looked_up(run: Interpreter, node: ast.AST, table: Value, index: Value) -> No
     """``table[steps]``: what is on the CPU takes no indices from the device; the other way round is fine."""
     if isinstance(table, Tensor) and table.at == CPU:
         indices = map(as_tensor, index.items if isinstance(index, Items) else (index,))
-        away = next((part for part in indices if isinstance(part, Tensor) and part.at in MAYBE_MPS), None)
+        away = next((part for part in indices if isinstance(part, Tensor) and part.at in ELSEWHERE), None)
         if away is not None:
             apart(run, node, table, "index", of_place(away.trail, "the index "))
 
@@ -103,7 +106,7 @@ def looked_up(run: Interpreter, node: ast.AST, table: Value, index: Value) -> No
 def in_place(run: Interpreter, node: ast.AST, held: Value, added: Value) -> None:
     """``total += loss``: a tensor that is written to is excused by no lack of dimensions."""
     held, added = as_tensor(held), as_tensor(added)
-    if isinstance(held, Tensor) and isinstance(added, Tensor) and held.at == CPU and added.at in MAYBE_MPS:
+    if isinstance(held, Tensor) and isinstance(added, Tensor) and held.at == CPU and added.at in ELSEWHERE:
         run.note("devices-meet", node, "operands", trail=of_place(held.trail) + of_place(added.trail, "the other "))
 
 
@@ -140,9 +143,10 @@ def _numpy_dtype(operator: ast.operator, left: Value, right: Value) -> str | Non
 
 
 def indexed(value: Tensor | Array, index: ast.expr) -> Value:
-    """A part of a tensor or an array; a slice, None or ... keeps it from being 0-dimensional."""
+    """A part of a tensor or an array; a slice or None gives it a dimension, ``...`` leaves those that it has."""
     if isinstance(value, Tensor):
         parts = index.elts if isinstance(index, ast.Tuple) else [index]
-        kept = any(isinstance(p, ast.Slice) or isinstance(p, ast.Constant) and not isinstance(p.value, int) for p in parts)
-        return Tensor(value.at, value.dtype, value.batched and kept, value.host_data, value.trail, value.origin)
+        shaped = any(isinstance(p, ast.Slice) or isinstance(p, ast.Constant) and p.value is None for p in parts)
+        kept = value.batched and any(isinstance(p, ast.Constant) and p.value is ... for p in parts)
+        return Tensor(value.at, value.dtype, shaped or kept, value.host_data, value.trail, value.origin)
     return value

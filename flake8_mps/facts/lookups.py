@@ -13,7 +13,7 @@ from .classes import ClassInfo
 from .conditions import asked_by_name
 from .names import dotted, last_name, names_device
 from .values import (
-    CPU_DEVICE, OUTSIDE_DEVICE, SOME_DEVICE, UNKNOWN, Array, Batch, Class, Device, Function, Imported, Instance, Items, Many, Module, Moved, Name,
+    CPU, CPU_DEVICE, OUTSIDE_DEVICE, SOME, SOME_DEVICE, UNKNOWN, Array, Batch, Class, Device, Function, Imported, Instance, Items, Many, Module, Moved, Name,
     Namespace, Standing, Table, Tensor, Value, join,
 )
 
@@ -115,7 +115,7 @@ def _tensor_attribute(receiver: Tensor | Moved, attr: str) -> Value:
     if attr in tables.TENSOR_ATTRIBUTES:
         return receiver
     if attr == "device":
-        return CPU_DEVICE if receiver.at == "cpu" else OUTSIDE_DEVICE
+        return {CPU: CPU_DEVICE, SOME: SOME_DEVICE}.get(receiver.at, OUTSIDE_DEVICE)
     return asked_by_name(attr)
 
 

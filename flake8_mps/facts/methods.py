@@ -279,13 +279,20 @@ def _tensor_method(run: Interpreter, node: ast.Call, tensor: Tensor, attr: str, 
         result = result_of(tensors)
         if transfer.dtype_of(args.get(None, "dtype")):
             result = transfer.moved(run, node, result, None, transfer.dtype_of(args.get(None, "dtype")), True)
-        batched = attr in tables.SHAPED or result.batched and attr not in tables.REDUCTIONS
+        shaped = attr in ("view", "reshape") and _has_size(args)
+        batched = shaped or attr in tables.SHAPED or result.batched and attr not in tables.REDUCTIONS
         return Tensor(result.at, result.dtype, batched, result.host_data, result.trail, result.origin)
     if attr in tables.OTHER_DTYPE:
         if attr == "type_as" and len(tensors) > 1:
             return Tensor(tensors[1].at, tensors[1].dtype, tensor.batched)
         return Tensor(tensor.at, trail=of_place(tensor.trail))
     return UNKNOWN
+
+
+def _has_size(args: Arguments) -> bool:
+    """True for ``view(1, -1)``, not for ``view(torch.int32)`` and ``view(())``."""
+    first = args.positional[0] if args.positional else None
+    return first is not None and not isinstance(first, Name) and first != Items(())
 
 
 def _new(run: Interpreter, node: ast.Call, tensor: Value, args: Arguments) -> Value:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..finding import Step
 from . import functions, tables, transfer
-from .arithmetic import MAYBE_MPS, apart, as_tensor, given, result_of, together
+from .arithmetic import ELSEWHERE, MAYBE_MPS, apart, as_tensor, given, result_of, together
 from .values import (
     CPU, UNKNOWN, Batch, Class, Const, Function, Imported, Items, Many, Module, Moved, Name, Registered,
     Standing, Table, Tensor, Value, of_dtype, of_place,
@@ -55,7 +55,7 @@ def forward(run: Interpreter, node: ast.Call, module: Module | Moved, args: Argu
         standing = Standing()  # nobody moved it by itself, and it may hold nothing
     tensors = [value for value in map(as_tensor, args.all()) if isinstance(value, Tensor)]
     host = next((t for t in tensors if t.at == CPU), None)
-    away = next((t for t in tensors if t.at in MAYBE_MPS), None)
+    away = next((t for t in tensors if t.at in ELSEWHERE), None)
     own = module.cls if isinstance(module, Module) else None
     if hasattr(own, "mro") and any(info.places_itself for info in own.mro()):
         pass  # it moves what it is given

@@ -79,6 +79,8 @@ def _made(run: Interpreter, node: ast.Call, kind: str, short: str, data: Value, 
     if kind == "data":
         if isinstance(data, Tensor):
             return data if short != "tensor" else Tensor(data.at, data.dtype, data.batched, data.host_data, data.trail)
+        if data is UNKNOWN and short != "from_numpy" and _is_indexed(run, node):
+            return Tensor()  # a tensor itself, and wherever that is
         dtype, trail = data_dtype(data, "float32")
         batched = short == "from_numpy" or isinstance(data, (Items, Many)) or isinstance(data, Array) and data.shaped
         return Tensor(CPU if short == "from_numpy" else host, dtype, batched, True, trail)
@@ -92,6 +94,12 @@ def _made(run: Interpreter, node: ast.Call, kind: str, short: str, data: Value, 
             return Tensor(host, "float32", True)
         return Tensor(host, "int64" if len(numbers) == len(args.positional) else None, True)
     return Tensor(host, "float32" if kind == "default" else kind, bool(args.positional) or bool(args.keywords))
+
+
+def _is_indexed(run: Interpreter, node: ast.Call) -> bool:
+    """True for data that this file indexes in several dimensions: no list of Python's."""
+    data = node.args[0] if node.args else None
+    return isinstance(data, ast.Name) and f"{data.id}[:, " in run.source.text
 
 
 def data_dtype(data: Value, floats: str | None) -> tuple[str | None, tuple[Step, ...]]:

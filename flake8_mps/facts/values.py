@@ -1,7 +1,8 @@
 """What facts can know of a value: a small lattice whose top, UNKNOWN, never reports anything.
 
 Where a tensor or a module stands is one of ``CPU``, ``GPU`` (MPS, once ported), ``OUTSIDE`` (a device that this file
-does not choose: it may be MPS) or None (not known). Equality leaves trails aside, so that loops reach a fixed point.
+does not choose: it may be MPS), ``SOME`` (that of a tensor of which nothing is known) or None (not known). Equality
+leaves trails aside, so that loops reach a fixed point.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 from ..finding import Step
 from .guards import NOTHING, Guards, common
 
-CPU, GPU, OUTSIDE = "cpu", "gpu", "outside"
+CPU, GPU, OUTSIDE, SOME = "cpu", "gpu", "outside", "some"
 
 
 class Place(NamedTuple):
@@ -239,10 +240,12 @@ class Namespace(Value):
 
 
 def join_at(left: str | None, right: str | None) -> str | None:
-    """Where something can be that came one of two ways; GPU and OUTSIDE are both "maybe MPS"."""
+    """Where something can be that came one of two ways; GPU and OUTSIDE are both "maybe MPS", SOME is less."""
     if left == right:
         return left
-    return OUTSIDE if left in (GPU, OUTSIDE) and right in (GPU, OUTSIDE) else None
+    if left not in (GPU, OUTSIDE, SOME) or right not in (GPU, OUTSIDE, SOME):
+        return None
+    return SOME if SOME in (left, right) else OUTSIDE
 
 
 def join(left: Value | None, right: Value | None) -> Value:
@@ -333,4 +336,6 @@ def standing_on(device: Device) -> str | None:
         return GPU
     if "outside" in kinds:
         return OUTSIDE
+    if "some" in kinds:
+        return SOME
     return CPU if kinds == {"cpu"} else None

@@ -121,6 +121,10 @@ good = [
                     ordinal = None
                 return torch.ones(3, device=ordinal) * self.scale
 
+            def offsets(self, shapes):
+                sizes = torch.tensor(shapes).flip([1]).reshape(-1, 2)
+                return sizes[:, :1] * shapes[:, 0].prod() * self.scale
+
         device = torch.accelerator.current_accelerator() or torch.device("cpu")
         Packed().to(device).weights()
         """),

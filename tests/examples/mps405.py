@@ -44,6 +44,19 @@ bad = [
         device = torch.accelerator.current_accelerator() or torch.device("cpu")
         drop(torch.zeros(2, 3, device=device), 0.9)
         """, expect=_OPERANDS),
+    Example("""
+        import torch
+
+        def rescale(codes, mean, std):
+            mean = torch.tensor(mean).view(1, -1).to(codes.device, codes.dtype)
+            std = torch.tensor(std)[:, None].to(codes.dtype)
+            return codes * (std + mean)  # raises
+                            ^^^^^^^^^^ MPS405
+
+        device = torch.accelerator.current_accelerator() or torch.device("cpu")
+        codes = [torch.zeros(2, 2, device=device)]
+        rescale(codes.pop(), [0.0, 1.0], [1.0, 1.0])
+        """, expect=_OPERANDS),
 ]
 
 good = [
