@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from flake8_mps import __version__, cli, linter
+from flake8_mps.commands import check as checking
 
 CUDA = "import torch\nx = torch.zeros(2).cuda()\n"
 LOAD = 'import torch\nx = torch.load("a.pth")\n'
@@ -202,8 +203,8 @@ def test_a_wrong_option_is_told_before_any_file_is_read(check, monkeypatch, argu
     def read(*_: object) -> None:
         raise AssertionError("a file was read")
 
-    monkeypatch.setattr(cli, "read_source", read)
-    monkeypatch.setattr(cli, "_discover", read)
+    monkeypatch.setattr(checking, "read_source", read)
+    monkeypatch.setattr(checking, "discover", read)
     result = check("a.py", *arguments, **{"a.py": CUDA})
     assert (result.status, result.output) == (2, "")
     assert f"error: {arguments[0]}: " in result.errors or "unrecognized arguments: --" in result.errors
