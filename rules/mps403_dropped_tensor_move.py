@@ -13,7 +13,8 @@ operator:
 - older releases and MPSGraph operators: `RuntimeError: Placeholder storage has not been allocated on MPS device!`
 
 On the CPU both stay where they are and nothing fails: the mistake waits for the port. A dropped cast is as vain:
-after `mask.float()` a float64 mask still is one, and `mask.to(device)` fails.
+after `mask.float()` a float64 mask still is one, and `mask.to(device)` fails. Of any other tensor it is a hint (info),
+for it goes wrong on every machine alike.
 
 Modules, and what a tokenizer of transformers returns, move in place and are not reported.
 
@@ -65,7 +66,7 @@ class DroppedTensorMove(Rule):
             return
         name = event.how
         message = f".{name}() gives a new tensor, and nobody keeps it; assign it: x = x.{name}(...)"
-        severity = Severity.WARNING if event.detail == "cast" else None
+        severity = Severity.INFO if event.detail == "cast" else None  # in vain anywhere, not on a Mac alone
         yield self.finding(facts.source.attribute(event.node.func), message, severity=severity, trail=event.trail)
 
     bad = [

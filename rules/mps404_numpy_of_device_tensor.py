@@ -53,7 +53,7 @@ class NumpyOfDeviceTensor(Rule):
     expect = Raises(TypeError, "can't convert mps:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host")
 
     def check(self, event: Event, facts: Facts) -> Iterator[Finding]:
-        if facts.out_of_reach_once_ported(event):
+        if facts.out_of_reach_once_ported(event) or facts.of_arrays(event):
             return
         is_method = event.how == "method" and isinstance(event.node, ast.Attribute)
         span = facts.source.attribute(event.node) if is_method else facts.source.token(event.node)
@@ -128,12 +128,26 @@ class NumpyOfDeviceTensor(Rule):
     ]
     good = [
         Example("""
+            import numpy as np
+            import torch
+
+            def noisy(sample):
+                device = sample.device if torch.is_tensor(sample) else "cpu"
+                noise = torch.randn(sample.shape).to(device)
+                if not torch.is_tensor(sample):
+                    noise = noise.numpy()
+                return sample + noise
+
+            noisy(np.zeros(3, dtype=np.float32))
+            """),
+        Example("""
             import torch
 
             class Interface(torch.nn.Module):
                 def decode(self, tokens):
                     assert tokens.dim() == 1
                     tokens = tokens.numpy()
+                    tokens = tokens[1:]
                     return tokens[tokens != 0]
 
             print(Interface().decode(torch.tensor([1, 0, 2])))

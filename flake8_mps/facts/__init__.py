@@ -199,6 +199,11 @@ class Facts:
         """True for an event or a node that only one of several processes comes to."""
         return has(found.guards if isinstance(found, Event) else self.guards(found), "several")
 
+    @staticmethod
+    def of_arrays(event: Event) -> bool:
+        """True for an event where the code has asked whether it was given arrays of NumPy's, and was."""
+        return has(event.guards, "arrays")
+
     def for_older_torch(self, node: ast.AST) -> bool:
         """True in a handler of what an older release lacks: ``except (AttributeError, ImportError):``."""
         for around in self.around(node):

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import conditions, functions, methods, modules, releases, tables, transfer
+from . import conditions, functions, kinds, methods, modules, releases, tables, transfer
 from .conditions import asks
 from .guards import Fact, has
 from .lookups import attribute_of, element
@@ -167,7 +167,7 @@ def _own_function(run: Interpreter, node: ast.Call, function: Function, args: Ar
             run.env[module.site] = Standing()
         if isinstance(module, Module):
             return modules.run_body(run, function, args, owner)
-    return functions.call_function(run, function, args.positional, args.keywords, owner)
+    return functions.call_function(run, function, args.positional, args.keywords, owner, node)
 
 
 def instance(run: Interpreter, node: ast.Call, cls: Class, args: Arguments) -> Value:
@@ -383,6 +383,8 @@ CALLS: dict[str, Callable[[Interpreter, ast.Call, str, Arguments], Value]] = {
     "builtins.next": _any,
     "builtins.enumerate": _enumerate,
     "builtins.zip": _enumerate,
+    "builtins.isinstance": kinds.asked,
+    "torch.is_tensor": kinds.asked,
     "builtins.getattr": _getattr,
     "builtins.hasattr": _getattr,
     "numpy.random.default_rng": _generator,

@@ -267,6 +267,8 @@ def _compared(run: Interpreter, left: Value, left_node: ast.expr, right: Value, 
         several = Flag(frozenset({Fact("several", True, left_node)}), NOTHING, False)
         return _combine(_at_most(either("cuda", left_node)), several, True)
     if right.value is None or isinstance(right.value, bool):
+        if right.value is None and isinstance(left, Device):
+            return _is_left_out(left)
         holds = bool(right.value)
         same = isinstance(operator, (*_SAME, *_OTHER))
         return (flag if holds else flag.opposite()) if same and flag != NO_FLAG else None
@@ -318,6 +320,14 @@ def _count(flag: Flag, operator: ast.cmpop, number: int) -> Flag | None:
     if isinstance(operator, (ast.Eq, ast.NotEq)):
         return flag.opposite() if number == 0 else _at_most(flag)
     return None
+
+
+def _is_left_out(device: Device) -> Flag | None:
+    """``gpu is None`` of ``torch.cuda.current_device() if torch.cuda.is_available() else None``: there is no CUDA."""
+    there = [place.guards for place in device.places]
+    if not all(contradicts(guards, AS_WRITTEN) for guards in there):
+        return None
+    return Flag(NOTHING, functools.reduce(common, there), False, True)
 
 
 def _has_ordinal(node: ast.expr) -> Flag:

@@ -99,6 +99,7 @@ class DeviceLog:
         self.compared: set[ast.AST] = set()  # literals of devices that are compared as they are made
         self.excused: set[ast.AST] = set()
         self.alternatives: set[ast.AST] = set()  # met the CPU where paths join
+        self.or_none: set[ast.AST] = set()  # met None there: where nothing is done with one, it is no choice
         self.narrowed: dict[ast.AST, Guards] = {}  # what holds where a literal has got past the last choice
         self.trail: list[ast.AST] = []
         self.moved: list[str] = []  # the names of what was moved to MPS
@@ -225,9 +226,13 @@ class DeviceLog:
     def merge(self, left: Value | None, right: Value | None, flag: Flag | None) -> Value:
         """A device that one of two paths chose. MPS on one excuses CUDA on the other; so does a device that this file
         does not show, where the condition asked for CUDA and a Mac gets that one."""
+        or_none = _is_none(left) or _is_none(right)
         left, right = (None if _is_none(side) else side for side in (left, right))
         if left is None or right is None:
-            return left or right or UNKNOWN
+            value = left or right or UNKNOWN
+            if or_none and isinstance(value, Device):
+                self.or_none.update(place.origin for place in value.places if place.origin is not None)
+            return value
         places: frozenset[Place] = frozenset()
         for side in (left, right):
             places |= side.places if isinstance(side, Device) else {OUTSIDE_PLACE}
@@ -304,10 +309,11 @@ class DeviceLog:
         if origin in self.compared:
             uses = [use for use in uses if use.how != "made"]
         uses = [use for use in uses if use.how not in _SAYS_LITTLE] or uses
+        little = _SAYS_LITTLE if origin in self.or_none else ("local", "made")
         return [
             use
             for use in uses
-            if use.how not in ("local", "made") or origin in self.alternatives or not contradicts(use.guards, AS_WRITTEN)
+            if use.how not in little or origin in self.alternatives or not contradicts(use.guards, AS_WRITTEN)
         ]
 
 

@@ -39,9 +39,11 @@ def initialise(run: Interpreter, info: ClassInfo, args: list[Value], keywords: d
 
 
 def call_function(
-    run: Interpreter, function: Function, args: list[Value], keywords: dict[str, Value], info: ClassInfo | None = None
+    run: Interpreter, function: Function, args: list[Value], keywords: dict[str, Value], info: ClassInfo | None = None,
+    call: ast.Call | None = None,
 ) -> Value:
-    """The result of a call of one of the file's functions; the same arguments run it once."""
+    """The result of a call of one of the file's functions; the same arguments run it once. ``call`` shows which of them
+    are the caller's own inputs."""
     node = function.node
     if run.depth >= MAX_DEPTH or node in run.running:
         return UNKNOWN
@@ -62,7 +64,8 @@ def call_function(
         return UNKNOWN
     if info is not None and node.name != "__init__":
         initialise(run, info, [], {})
-    seen[key] = bound, _run_function(run, function, bound, info if method else None, store, forward)
+    inputs = _handed_on(run, node, call, 1 if method else 0) if call is not None and run.frame.inputs else set()
+    seen[key] = bound, _run_function(run, function, bound, info if method else None, store, forward, inputs)
     return _replay(run, seen[key], bound)
 
 
@@ -90,7 +93,7 @@ def _retold(result: Value, before: Env, bound: Env) -> Value:
 
 
 def _run_function(
-    run: Interpreter, function: Function, bound: Env, info: ClassInfo | None, moved: dict, in_forward: bool
+    run: Interpreter, function: Function, bound: Env, info: ClassInfo | None, moved: dict, in_forward: bool, inputs: set[str]
 ) -> tuple[Value, Env, Guards]:
     node = function.node
     env: Env = dict(bound)
@@ -107,7 +110,8 @@ def _run_function(
         env.update(_state(run, info, frame.receiver))
     before = dict(env)
     if run.rooted and run.depth == 0:
-        frame.inputs = {name for name, value in bound.items() if value is UNKNOWN or value == _INPUT}
+        inputs = set(bound)
+    frame.inputs = {name for name in inputs if bound[name] is UNKNOWN or bound[name] == _INPUT}
     run.ran.add(node)
     kept = run.env, run.frame, run.guards, run.arms
     run.env, run.frame, run.arms = env, frame, 0
@@ -176,6 +180,14 @@ def _result(run: Interpreter, node: ast.AST, returns: list[tuple[Value, Guards]]
     return result or Const(None)
 
 
+def _handed_on(run: Interpreter, node: ast.FunctionDef | ast.Lambda, call: ast.Call, skip: int) -> set[str]:
+    """The parameters that a call gives inputs of its own function."""
+    names = [parameter.arg for parameter in (*node.args.posonlyargs, *node.args.args)[skip:]]
+    given = [*zip(names, call.args), *((keyword.arg, keyword.value) for keyword in call.keywords)]
+    own = {name for name, value in given if isinstance(value, ast.Name) and value.id in run.frame.inputs}
+    return own.intersection((*names, *(parameter.arg for parameter in node.args.kwonlyargs)))
+
+
 # --- parameters and results ------------------------------------------------------------------------------------------
 
 
@@ -213,14 +225,14 @@ _FORWARD = ("forward", "encode", "decode", "call")
 _TENSOR_USE = re.compile(r"\b(\w+)\.(?:shape|size\(|device|dim\(|ndim|view\(|reshape\(|permute\(|transpose\(|unsqueeze\(|flatten\(|type_as\(|is_cuda)")
 # Made an array as it comes, it was never on a GPU, CUDA's or another.
 _ARRAY_USE = re.compile(r"\b(\w+)\.(?:detach\(\)\.)?numpy\(")
-_REBOUND = r"(?m)^\s*{} = (?!.*numpy\()"
+_REBOUND = r"(?m)^\s*{} = .*\n"  # on a line before
 
 
 def _inputs(run: Interpreter, node: ast.FunctionDef, bound: dict[str, Value]) -> None:
     """The tensors that a module is given stand where it stands: that may be MPS. Known by what is done with them."""
     text = "\n".join(run.source.lines[node.lineno - 1 : node.end_lineno])
     tensors = set(_TENSOR_USE.findall(text)) | {name for name, value in bound.items() if value == Tensor()}
-    arrays = {name for name in _ARRAY_USE.findall(text) if not re.search(_REBOUND.format(name), text)}
+    arrays = {use[1] for use in _ARRAY_USE.finditer(text) if not re.search(_REBOUND.format(use[1]), text[: use.start()])}
     for name, value in bound.items():
         if (value is UNKNOWN or value == Tensor()) and name in tensors - arrays:
             bound[name] = _INPUT

@@ -8,6 +8,8 @@ of code *once ported*; guards and device literals keep what the code says *as wr
 from __future__ import annotations
 
 import ast
+import functools
+import re
 from dataclasses import replace
 from collections.abc import Callable, Container, Iterable
 from typing import Any
@@ -32,6 +34,7 @@ from .values import (
 
 Pending = tuple[Function, Guards, ClassInfo | None]  # a function, what holds where it is defined, and its class
 _EVALUATE, _children = expressions.EVALUATE, expressions.children
+_CALLED = re.compile(r"(\w+)\(")
 _DEFAULT_DEVICE = ("set_default_device", "set_default_tensor_type", "with torch.device")
 
 
@@ -102,21 +105,27 @@ class Interpreter:
             self.guards, self.rooted = NOTHING, False
 
     def _run_after_callers(self, defined: Pending, above: tuple[Pending, ...]) -> None:
-        for other in self._callers(defined[0].node):
+        for other in self._callers(defined[0].node, defined[2]):
             if other[0].node not in self.ran and other not in above:
                 self._run_after_callers(other, (*above, defined))
         self._run_pending(*defined)
 
-    def _callers(self, node: ast.AST) -> list[Pending]:
-        """Who calls a private function, for they alone give it its arguments."""
-        name = getattr(node, "name", "")
-        if not name.startswith("_") or name.startswith("__"):
-            return []
-        call = f"{name}("
-        return [
-            other for other in self.pending
-            if any(call in line for line in self.source.lines[other[0].node.lineno : other[0].node.end_lineno])
-        ]
+    def _callers(self, node: ast.AST, info: ClassInfo | None) -> list[Pending]:
+        """Who calls a function, or makes objects of its class: they give the arguments, and say what holds there."""
+        makers = self._by_call.get(info.node.name, []) if info is not None and not info.initialised else []
+        name = getattr(node, "name", "__lambda__")
+        return makers if name.startswith("__") else [*makers, *self._by_call.get(name, ())]
+
+    @functools.cached_property
+    def _by_call(self) -> dict[str, list[Pending]]:
+        """The functions still to run, by the last names of what they call."""
+        found: dict[str, list[Pending]] = {}
+        for other in self.pending:
+            node = other[0].node
+            text = "\n".join(self.source.lines[node.lineno : node.end_lineno])
+            for called in dict.fromkeys(_CALLED.findall(text)):
+                found.setdefault(called, []).append(other)
+        return found
 
     @property
     def is_torch(self) -> bool:
