@@ -6,8 +6,8 @@ device, so a file that was saved from a CUDA tensor stops on a Mac, whatever the
 
     RuntimeError: Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False.
 
-Whether it fails depends on the file, which the source does not show: hence a warning. Most published weights were
-saved from CUDA. `torch.hub.load_state_dict_from_url` calls `torch.load`. `torch.jit.load` restores its storages in C++:
+Whether it fails depends on the file, which the source does not show: hence a warning, and a hint (info) where the
+source names the address, for everybody loads that file, on the CPU too. `torch.hub.load_state_dict_from_url` calls `torch.load`. `torch.jit.load` restores its storages in C++:
 
     NotImplementedError: Could not run 'aten::empty_strided' with arguments from the 'CUDA' backend.
 
@@ -54,6 +54,8 @@ _POSITION = {"torch.load": 1, "torch.jit.load": 1, "torch.hub.load_state_dict_fr
 
 # What keeps numbers, not tensors, in its state: a learning rate's schedule, a loss scale.
 _OF_NUMBERS = re.compile(r"(?:^|_)(?:scheduler|sched|scaler)$", re.IGNORECASE)
+# The states of generators of numbers, CUDA's too, are bytes on the CPU (torch/cuda/random.py).
+_OF_GENERATORS = frozenset({"random.setstate", "numpy.random.set_state", "torch.set_rng_state", "torch.random.set_rng_state"})
 # Read by torchvision itself without map_location, on every machine (WeightsEnum.get_state_dict in models/_api.py).
 _SAVED_ON_CPU = "https://download.pytorch.org/models/"
 
@@ -72,7 +74,10 @@ class LoadWithoutMapLocation(Rule):
     def check(self, call: ast.Call, facts: Facts) -> Iterator[Finding]:
         if _is_left_open(call, facts) and not facts.guarded(call, RuntimeError) and not _holds_no_cuda(call, facts):
             message = 'a checkpoint saved from CUDA does not load without CUDA; add map_location="cpu"'
-            yield self.finding(facts.source.token(call.func), message)
+            published = _addresses(facts.argument(call, "url", 0) or facts.argument(call, "f"), facts)
+            if not published or not all(address.startswith(_SAVED_ON_CPU) for address in published):
+                severity = Severity.INFO if published else None
+                yield self.finding(facts.source.token(call.func), message, severity=severity)
 
     bad = [
         Example("""
@@ -110,6 +115,24 @@ class LoadWithoutMapLocation(Rule):
             def resnet18(model):
                 model.load_state_dict(model_zoo.load_url(model_urls["resnet18"]))
                 return model
+            """),
+        Example("""
+            import random
+            import torch
+
+            def continue_random(path):
+                states = torch.load(path)
+                random.setstate(states["python"])
+                torch.random.set_rng_state(states["cpu"])
+            """),
+        Example("""
+            import torch
+
+            def export(model, path):
+                torch.jit.save(torch.jit.script(model), path)
+                return torch.jit.load(path)
+
+            export(torch.nn.Linear(2, 1), "exported.pt")
             """),
         Example("""
             import torch
@@ -150,17 +173,17 @@ def _is_left_open(call: ast.Call, facts: Facts) -> bool:
 
 
 def _holds_no_cuda(call: ast.Call, facts: Facts) -> bool:
-    """Whether the file shows that it reads nothing of a GPU's: published weights, numbers, or NumPy's arrays."""
-    return _is_published(call, facts) or _holds_numbers(call, facts) or _holds_arrays(call, facts)
+    """Whether the file shows that it reads nothing of a GPU's: what it has just saved, numbers, states of generators, or
+    NumPy's arrays."""
+    return facts.reads_back(call) or _holds_numbers(call, facts) or _holds_arrays(call, facts)
 
 
-def _is_published(call: ast.Call, facts: Facts) -> bool:
-    """``load_url(model_urls["resnet18"])``, weights of torchvision's."""
-    source = facts.argument(call, "url", 0)
-    if isinstance(source, ast.Subscript) and isinstance(source.value, ast.Name):
-        source = facts.only_value(source.value)
-    addresses = source.values if isinstance(source, ast.Dict) else [source]
-    return bool(addresses) and all(str(facts.literal(one)).startswith(_SAVED_ON_CPU) for one in addresses)
+def _addresses(source: ast.AST | None, facts: Facts, depth: int = 5) -> list[str]:
+    """The addresses in the file that a load can be given: ``model_urls["resnet18"]``, ``look_up(arch, model_urls)``."""
+    if isinstance(source, ast.Constant):
+        return [source.value] if str(source.value).startswith("http") else []
+    parts = facts.bindings(source.id) if isinstance(source, ast.Name) else ast.iter_child_nodes(source) if source else ()
+    return [found for part in parts if depth for found in _addresses(part, facts, depth - 1)]
 
 
 def _holds_numbers(call: ast.Call, facts: Facts) -> bool:
@@ -172,15 +195,22 @@ def _holds_numbers(call: ast.Call, facts: Facts) -> bool:
 
 
 def _holds_arrays(call: ast.Call, facts: Facts) -> bool:
-    """``table = torch.load(path)``, and then ``torch.from_numpy(table["means"])``."""
+    """``table = torch.load(path)``, and then ``torch.from_numpy(table["means"])`` or ``random.setstate(table["python"])``."""
     given, around = facts.parent(call), facts.around(call)
     if not isinstance(given, ast.Assign) or not isinstance(given.targets[0], ast.Name):
         return False
-    return any(_is_array(given.targets[0].id, node, facts) for node in ast.walk(around[-1]))
+    uses = [node for node in ast.walk(around[-1]) if _is_use(given.targets[0].id, node)]
+    names = {facts.name(node.func) for node in uses}
+    return "torch.from_numpy" in names or not names.isdisjoint(_OF_GENERATORS) and not any(map(_loads_state, uses))
 
 
-def _is_array(name: str, node: ast.AST, facts: Facts) -> bool:
-    if not isinstance(node, ast.Call) or not node.args or facts.name(node.func) != "torch.from_numpy":
+def _is_use(name: str, node: ast.AST) -> bool:
+    """True for a call that is given ``table`` or ``table["means"]`` first."""
+    if not isinstance(node, ast.Call) or not node.args:
         return False
     source = node.args[0].value if isinstance(node.args[0], ast.Subscript) else node.args[0]
     return isinstance(source, ast.Name) and source.id == name
+
+
+def _loads_state(call: ast.Call) -> bool:
+    return last_name(call.func) == "load_state_dict"

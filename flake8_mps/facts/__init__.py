@@ -117,6 +117,10 @@ class Facts:
             for target in statement.targets
         }
 
+    def reads_back(self, call: ast.Call) -> bool:
+        """True for a load of a file that the same function has saved: it holds what was on this machine."""
+        return call in self._run.reads_back
+
     def is_own(self, call: ast.Call) -> bool:
         """True for a call of a function or a class of this file: its body says what becomes of the arguments."""
         return isinstance(self.value(call.func), (Class, Function))

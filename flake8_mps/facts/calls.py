@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import conditions, functions, kinds, methods, modules, releases, tables, transfer
+from . import conditions, files, functions, kinds, methods, modules, releases, tables, transfer
 from .conditions import asks
 from .guards import Fact, has
 from .lookups import attribute_of, element
@@ -385,6 +385,8 @@ CALLS: dict[str, Callable[[Interpreter, ast.Call, str, Arguments], Value]] = {
     "builtins.zip": _enumerate,
     "builtins.isinstance": kinds.asked,
     "torch.is_tensor": kinds.asked,
+    **dict.fromkeys(("torch.save", "torch.jit.save"), files.saved),
+    **dict.fromkeys(("torch.load", "torch.jit.load"), files.loaded),
     "builtins.getattr": _getattr,
     "builtins.hasattr": _getattr,
     "numpy.random.default_rng": _generator,

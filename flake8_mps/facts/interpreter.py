@@ -79,6 +79,7 @@ class Interpreter:
         self.pending: list[Pending] = []
         self.ran: set[ast.AST] = set()
         self.run_with_defaults: set[ast.AST] = set()  # functions whose defaults are devices
+        self.reads_back: set[ast.AST] = set()  # loads of files that the same function has saved
         self.noted: set[ast.AST] = set()  # refusals that are findings
 
     # --- the whole file ----------------------------------------------------------------------------------------------

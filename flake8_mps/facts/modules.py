@@ -111,8 +111,6 @@ def torch_function(run: Interpreter, node: ast.Call, name: str, args: Arguments)
         return args.get(0, "data") or UNKNOWN
     if name.startswith("torch.utils.data."):
         return _data(run, node, short, args)
-    if name in ("torch.load", "torch.jit.load") and len(args.positional) > 1:
-        run.devices.used(run, args.positional[1], node, "map_location")
     if name.startswith("torch.nn.") and short[:1].isupper():
         return _layer(run, node, short, args)
     tensors = [value for value in map(as_tensor, _flat(args)) if isinstance(value, Tensor)]

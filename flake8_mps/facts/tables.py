@@ -226,7 +226,7 @@ MODULE_METHODS = frozenset(
 # Calls that may have a module for argument and leave it where it is.
 LEAVES_MODULES = frozenset({
     "builtins.print", "builtins.isinstance", "builtins.type", "builtins.len", "builtins.id", "builtins.repr",
-    "builtins.str", "builtins.hasattr", "builtins.getattr", "builtins.callable", "builtins.sum", "torch.save",
+    "builtins.str", "builtins.hasattr", "builtins.getattr", "builtins.callable", "builtins.sum",
     "copy.deepcopy", "torch.nn.utils.clip_grad_norm_", "torch.nn.utils.clip_grad_value_", "torch.no_grad",
 })
 LEAVES_MODULES_PREFIXES = ("torch.optim.", "logging.")
