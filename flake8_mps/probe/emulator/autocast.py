@@ -65,6 +65,11 @@ def reachable(machine: Machine) -> Iterator[None]:
         yield
 
 
+def of_the_host_off() -> Any:
+    """``torch.autocast("cpu")`` is nothing to tensors of the GPU."""
+    return torch._C._ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU))
+
+
 def _overload(name: str) -> Any:
     base, _, overload = name.partition(".")
     return getattr(getattr(torch.ops.aten, base), overload or "default")

@@ -17,17 +17,10 @@ from .refusals import (
     LINEAR_DTYPE,
     LSTM_PROJECTIONS,
     PACKED_LENGTHS,
-    NotEmulated,
 )
 
 FLOATS = frozenset({torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.complex32})
 HALVES = frozenset({torch.float16, torch.bfloat16})
-
-
-def before_python(machine: Machine, func: Callable, args: tuple, kwargs: dict) -> None:
-    """Functions of torch that are written in Python."""
-    if func is torch.nn.utils.rnn.pack_padded_sequence:
-        _lengths(args[1] if len(args) > 1 else kwargs.get("lengths"))
 
 
 def before_call(machine: Machine, func: Callable, args: tuple, kwargs: dict, gpu: bool) -> None:
@@ -91,14 +84,10 @@ def _adaptive_average(input: torch.Tensor, output_size: Sequence[int], **_: Any)
             raise ADAPTIVE_POOL.error(first="output", second="input")
 
 
-def _lengths(lengths: Any) -> None:
-    if isinstance(lengths, torch.Tensor) and (device := tags.name_of(lengths)):
+def _lengths(input: torch.Tensor, lengths: torch.Tensor, batch_first: bool = False) -> None:
+    if device := tags.name_of(lengths):
         scalar = lengths.type().split(".")[-1].removesuffix("Tensor")
         raise PACKED_LENGTHS.error(dim=lengths.dim(), device=device, scalar=scalar)
-
-
-def _scripted(*_: Any, **__: Any) -> None:
-    raise NotEmulated("TorchScript")
 
 
 _CALLS: dict[Callable, Callable] = {
@@ -109,4 +98,5 @@ _OPERATORS: dict[str, Callable] = {
     "convolution": _convolution,
     "_adaptive_avg_pool2d": _adaptive_average,
     "adaptive_max_pool2d": _adaptive_pool,
+    "_pack_padded_sequence": _lengths,
 }

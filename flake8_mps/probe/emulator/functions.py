@@ -6,6 +6,7 @@ GPU if the call around it had a tensor there and no ``device=``.
 
 from __future__ import annotations
 
+import contextlib
 import types
 from collections.abc import Callable
 from typing import Any
@@ -14,13 +15,15 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils import _device
 
-from . import checks, generators, moves, tags
-from .machines import Machine
-from .refusals import PINNED
+from . import autocast, checks, generators, moves, tags
+from .machines import IN_CPLUSPLUS, Machine
+from .refusals import PINNED, NotEmulated
 from .tags import BASE
 
 FROM_DATA = (torch.tensor, torch.as_tensor, torch.asarray, torch.scalar_tensor, BASE.new_tensor, BASE.new)
 """These make a tensor of what Python holds, in one step that no dispatch mode sees."""
+HOST_RESULTS = {torch._pad_packed_sequence: 1}
+"""Results, by number, that C++ makes on the host whatever the arguments are."""
 ON_GPU, ON_HOST, OUT_OF_NOTHING = "gpu", "host", "nothing"
 
 
@@ -43,12 +46,13 @@ class Functions(TorchFunctionMode):
         if "generator" in kwargs and not found:
             generators.check(self.machine, kwargs["generator"], on_gpu)
         _pinned(self.machine, kwargs)
+        if on_gpu and func is torch._C._nested.nested_tensor:
+            raise NotEmulated("nested tensors")
         if func in FROM_DATA and (made := self._from_data(func, args, kwargs, gpu, on_gpu)) is not None:
             return made
         return self._native(func, args, kwargs, gpu, bool(found))
 
     def _python(self, func: Callable, types_: Any, args: tuple, kwargs: dict) -> Any:
-        checks.before_python(self.machine, func, args, kwargs)
         entered = self.machine.calls.__dict__.setdefault("entered", [])
         if entered and entered[-1] is func:
             return func(*args, **kwargs)  # the hop was used up by a decorator around the body
@@ -63,13 +67,18 @@ class Functions(TorchFunctionMode):
 
     def _native(self, func: Callable, args: tuple, kwargs: dict, gpu: bool, any_tensor: bool) -> Any:
         calls = self.machine.calls
-        outer = getattr(calls, "kind", None)
+        outer, around = getattr(calls, "kind", None), getattr(calls, "function", None)
+        calls.function = around or func
         no_device = kwargs.get("device") is None
         calls.kind = ON_GPU if gpu and no_device else ON_HOST if any_tensor else OUT_OF_NOTHING
         try:
-            return func(*args, **kwargs)
+            with autocast.of_the_host_off() if gpu and torch.is_autocast_enabled("cpu") else contextlib.nullcontext():
+                out = func(*args, **kwargs)
         finally:
-            calls.kind = outer
+            calls.kind, calls.function = outer, around
+        if gpu and func in HOST_RESULTS:
+            tags.put(out[HOST_RESULTS[func]], None)
+        return out
 
     def _from_data(self, func: Callable, args: tuple, kwargs: dict, gpu: bool, on_gpu: bool) -> torch.Tensor | None:
         """A tensor on the GPU; None where this is none of the GPU's business."""
@@ -95,9 +104,13 @@ def _default_device(func: Callable, kwargs: dict) -> None:
 
 
 def _resolve_device(machine: Machine, kwargs: dict) -> bool:
-    if not machine.means_gpu(kwargs.get("device")):
+    device = kwargs.get("device")
+    if not machine.means_gpu(device):
+        if not machine.is_mac and device is not None and torch.device(device).type == "mps":
+            raise RuntimeError("PyTorch is not linked with support for mps devices")
         return False
-    kwargs["device"] = machine.resolved(kwargs["device"])
+    machine.resolved(kwargs["device"])
+    kwargs["device"] = IN_CPLUSPLUS
     return True
 
 

@@ -13,6 +13,8 @@ from .machines import Machine, active
 from .refusals import GENERATOR_ARGUMENT
 
 CPU_GENERATOR = torch._C.Generator
+_ON_GPU: set[int] = set()
+"""Generators of the GPU by the address of their state: C++ hands an operator another Python object for the same one."""
 
 
 class Generator(torch._C.Generator):
@@ -22,7 +24,12 @@ class Generator(torch._C.Generator):
         on_gpu = active().means_gpu(device)
         made = CPU_GENERATOR.__new__(cls, "cpu" if on_gpu else device)
         made._flake8_mps_device = active().name if on_gpu else None
+        if on_gpu:
+            _ON_GPU.add(made._cdata)
         return made
+
+    def __del__(self) -> None:
+        _ON_GPU.discard(self._cdata)
 
     def __init__(self, device: Any = "cpu") -> None:
         pass
@@ -34,7 +41,7 @@ class Generator(torch._C.Generator):
 
 def device_of(generator: Any) -> str:
     """``cpu`` or the GPU's kind."""
-    return (getattr(generator, "_flake8_mps_device", None) or "cpu").split(":")[0]
+    return active().kind if generator is not None and generator._cdata in _ON_GPU else "cpu"
 
 
 def check(machine: Machine, generator: Any, on_gpu: bool) -> None:

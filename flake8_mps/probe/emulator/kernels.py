@@ -11,7 +11,7 @@ import torch
 from ...operators import State, operator, releases
 from .machines import Machine
 from .record import users_line
-from .refusals import FALLBACK_WARNING, MISSING_OPERATOR
+from .refusals import FALLBACK_WARNING, MISSING_OPERATOR, NotEmulated
 
 ONLY_ON_THE_CPU = frozenset(
     """_slow_conv2d_forward _slow_conv2d_backward slow_conv3d_forward slow_conv_transpose2d slow_conv_transpose3d
@@ -23,6 +23,13 @@ ONLY_ON_THE_CPU = frozenset(
     _nested_tensor_from_mask _test_check_tensor _assert_async native_channel_shuffle""".split()
 )
 """What the CPU's own implementation goes through, where MPS takes another way: that these are missing says nothing."""
+
+
+SVD = (torch.linalg.svd, torch.svd, torch.Tensor.svd, torch.ops.aten.linalg_svd.default)
+"""MPS has linalg_svd as an operator, which runs on the CPU. What reaches the singular values by another way fails."""
+PSEUDOINVERSE = {False: torch.ops.aten.linalg_svd.default, True: torch.ops.aten._linalg_eigh.default}
+"""What linalg_pinv is composed of, by ``hermitian``; a composed operator hides that from a dispatch mode."""
+_OPTIONS = frozenset({"dtype", "layout", "device", "pin_memory"})
 
 
 @functools.cache
@@ -37,10 +44,11 @@ def release() -> str:
 def state(func: Any) -> tuple[State, str]:
     """What MPS does with an overload, and the name that its message gives."""
     namespace, name = func._schema.name.split("::")
+    if namespace == "c10d":
+        return State.MISSING, func.name()
     if namespace != "aten" or name in ONLY_ON_THE_CPU:
-        return State.KERNEL, name
-    overload = func._schema.overload_name
-    full = f"{name}.{overload}" if overload else name
+        return State.KERNEL, func.name()
+    full = func.name()
     known = operator(full)
     if known is None or known.states.get(release()) not in (State.MISSING, State.FALLBACK, State.COMPOSED):
         return State.KERNEL, full
@@ -53,13 +61,13 @@ def state(func: Any) -> tuple[State, str]:
 def _siblings(func: Any) -> list[str]:
     """The overloads with ``out=`` that an operator without a kernel of its own calls, or is compiled into."""
     schema = func._schema
-    arguments = [str(one.type) for one in schema.arguments]
+    arguments = [str(one.type) for one in schema.arguments if one.name not in _OPTIONS]
     found = []
     for overload in func.overloadpacket.overloads():
         other = getattr(func.overloadpacket, overload)._schema
-        taken = [str(one.type) for one in other.arguments if not one.is_out]
+        taken = [str(one.type) for one in other.arguments if not one.is_out and one.name not in _OPTIONS]
         if any(one.is_out for one in other.arguments) and taken == arguments:
-            found.append(f"{other.name.removeprefix('aten::')}.{other.overload_name}")
+            found.append(f"{other.name}.{other.overload_name}")
     return found
 
 
@@ -84,13 +92,23 @@ def _of_the_sibling(func: Any, full: str) -> tuple[State, str]:
     return State.KERNEL, full
 
 
-def check(machine: Machine, func: Any, args: tuple) -> bool:
+def _is_sparse(func: Any, found: list[torch.Tensor]) -> bool:
+    """The table is that of dense tensors. Raises NotEmulated for layouts of which nothing is known."""
+    layouts = {tensor.layout for tensor in found} - {torch.strided}
+    if layouts - {torch.sparse_coo} or func.name().startswith("aten::_nested"):
+        raise NotEmulated(f"{func.name()} of a tensor that is neither strided nor sparse COO")
+    return bool(layouts)
+
+
+def check(machine: Machine, func: Any, kwargs: dict, found: list[torch.Tensor]) -> bool:
     """Whether a Mac computes this on the CPU. Raises NotImplementedError where it does not compute it at all."""
-    if not machine.is_mac:
+    if not machine.is_mac or _is_sparse(func, found):
         return False
     found, name = state(func)
-    if name == "_linalg_svd.U" and (len(args) < 3 or args[2]):
-        found, name = state(torch.ops.aten.linalg_svd.default)  # reached for singular vectors, and no kernel but this
+    if name == "aten::_linalg_svd.U" and getattr(machine.calls, "function", None) in SVD:
+        found, name = state(torch.ops.aten.linalg_svd.default)
+    if func is torch.ops.aten.linalg_pinv.atol_rtol_tensor:
+        found, name = state(PSEUDOINVERSE[kwargs.get("hermitian", False)])
     if found is State.KERNEL:
         return False
     if found is State.MISSING and not machine.fallback:

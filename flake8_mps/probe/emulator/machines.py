@@ -12,6 +12,10 @@ from .record import Record
 from .refusals import CUDA_METHOD_ORDINAL
 
 
+IN_CPLUSPLUS = torch.device("mps:0")
+"""What C++ is told instead of the GPU, on either machine: asked for CUDA, it would remember for ever that there is one."""
+
+
 @dataclass
 class Machine:
     """A machine with one GPU. ``kind`` is ``mps`` or ``cuda``; ``fallback`` and ``ported`` as in ``machine()``."""

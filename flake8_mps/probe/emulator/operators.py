@@ -11,8 +11,9 @@ from torch.utils._pytree import tree_map_only
 
 from . import checks, dtypes, generators, kernels, tags
 from .functions import ON_GPU, ON_HOST
-from .machines import Machine
+from .machines import IN_CPLUSPLUS, Machine
 
+WIDE = (torch.float64, torch.complex128)
 HOST_OUTPUTS = {"_pack_padded_sequence": 1}
 """Outputs, by number, that live on the host whatever the others do."""
 
@@ -34,22 +35,24 @@ class Operators(TorchDispatchMode):
         name = func.overloadpacket.__name__
         if gpu:
             checks.before_operator(self.machine, func, name, args, kwargs, found)
+        number = kwargs.get("device") is None or kwargs["device"] != IN_CPLUSPLUS
+        number = number and all(tensor.dtype in WIDE for tensor in gpu)  # C++ makes numbers that no kernel ever gets
         target = self._lives_on_gpu(kwargs, found, gpu)
         if found:
             self.machine.calls.node_on_gpu = bool(gpu)
-        fallback = bool(target) and kernels.check(self.machine, func, args)
+        fallback = target and kernels.check(self.machine, func, kwargs, found)
         if not target:
             _to_the_host(kwargs, self.machine)
         out = self._run(func, args, kwargs, target, gpu)
         if self.machine.record is not None:
             self.machine.record.add(_short(func), self.machine.name if target or gpu else "cpu", fallback)
-        return self._named(name, out) if target else out
+        return self._named(name, out, found, number) if target else out
 
     def _lives_on_gpu(self, kwargs: dict, found: list, gpu: list) -> bool:
         """Whether the results belong to the GPU: by ``device=``, by the arguments, or by the call around."""
         kind = getattr(self.machine.calls, "kind", None)
         device = kwargs.get("device")
-        if self.machine.means_gpu(device):
+        if device == IN_CPLUSPLUS or self.machine.means_gpu(device):
             kwargs["device"] = torch.device("cpu")
             return True
         if found:
@@ -60,25 +63,35 @@ class Operators(TorchDispatchMode):
 
     def _run(self, func: Any, args: tuple, kwargs: dict, target: bool, gpu: list) -> Any:
         if not generators.draws(func) or not (target or gpu):
-            return func(*args, **kwargs)
+            return _below(func, args, kwargs)
         generator = next((one for one in (*args, *kwargs.values()) if isinstance(one, torch._C.Generator)), None)
         generators.check(self.machine, generator, True)
         stream = contextlib.nullcontext() if generator is not None else generators.gpus_stream(self.machine)
         with stream:
-            return func(*args, **kwargs)
+            return _below(func, args, kwargs)
 
-    def _named(self, operator: str, out: Any) -> Any:
+    def _named(self, operator: str, out: Any, arguments: list[torch.Tensor], number: bool) -> Any:
+        """Results belong to the GPU; an argument that was written to and is returned stays where it was."""
         kept = HOST_OUTPUTS.get(operator)
         if kept is not None:
-            return tuple(one if number == kept else self._name(one) for number, one in enumerate(out))
-        return tree_map_only(torch.Tensor, self._name, out)
+            return tuple(one if place == kept else self._name(one) for place, one in enumerate(out))
+        written = {id(tensor) for tensor in arguments}
+        return tree_map_only(torch.Tensor, lambda one: one if id(one) in written else self._name(one, number), out)
 
-    def _name(self, tensor: torch.Tensor) -> torch.Tensor:
+    def _name(self, tensor: torch.Tensor, number: bool = False) -> torch.Tensor:
         if tags.name_of(tensor) is None:
-            if tensor.dim():  # C++ makes numbers of float64 that it never hands to a kernel
+            if tensor.dim() or not number:
                 dtypes.check_birth(tensor.dtype)
             tags.put(tensor, self.machine.name)
         return tensor
+
+
+def _below(func: Any, args: tuple, kwargs: dict) -> Any:
+    """The operator itself, as no call of the user's. One of the user's own may be written in Python."""
+    if func.namespace not in ("aten", "prim", "prims"):
+        return func(*args, **kwargs)
+    with torch._C.DisableTorchFunction():
+        return func(*args, **kwargs)
 
 
 def _to_the_host(kwargs: dict, machine: Machine) -> None:

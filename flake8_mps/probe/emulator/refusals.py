@@ -118,7 +118,7 @@ CUDA_METHOD_ORDINAL = Refusal(
     "THPVariable_cuda in python_variable_methods.cpp [D], the order of parsing inferred",
 )
 MISSING_OPERATOR = Refusal(
-    "The operator 'aten::{operator}' is not currently implemented for the MPS device. If you want this op to be "
+    "The operator '{operator}' is not currently implemented for the MPS device. If you want this op to be "
     "considered for addition please comment on https://github.com/pytorch/pytorch/issues/141287 and mention use-case, "
     "that resulted in missing op as well as commit hash {commit}. As a temporary fix, you can set the environment "
     "variable `PYTORCH_ENABLE_MPS_FALLBACK=1` to use the CPU as a fallback for this op. WARNING: this will be slower "
@@ -126,7 +126,7 @@ MISSING_OPERATOR = Refusal(
     "aten/src/ATen/mps/MPSFallback.mm [D]", NotImplementedError, ">=2.6",
 )
 FALLBACK_WARNING = (
-    "The operator 'aten::{operator}' is not currently supported on the MPS backend and will fall back to run on the "
+    "The operator '{operator}' is not currently supported on the MPS backend and will fall back to run on the "
     "CPU. This may have performance implications."
 )
 
