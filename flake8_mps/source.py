@@ -87,6 +87,12 @@ class Source:
         self.unreadable_cells = unreadable_cells
 
     @cached_property
+    def is_private(self) -> bool:
+        """True for a module such as ``_kernels.py``, which only its own package calls."""
+        name = self.path.replace("\\", "/").rpartition("/")[2]
+        return name.startswith("_") and not name.startswith("__")
+
+    @cached_property
     def lines(self) -> list[str]:
         return self.text.split("\n")
 

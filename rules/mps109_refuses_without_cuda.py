@@ -56,7 +56,7 @@ class RefusesWithoutCuda(Rule):
     expect = _ends(AssertionError)
 
     def check(self, event: Event, facts: Facts) -> Iterator[Finding]:
-        message = "ends without CUDA, so on every Mac; accept any accelerator, or fall back to the CPU"
+        message = "ends without CUDA, so on every Mac; unless only CUDA has the kernels, accept any accelerator"
         severity = Severity.INFO if event.how == "asked for" else None
         yield self.finding(facts.source.token(facts.question(event.node)), message, severity=severity)
 

@@ -7,7 +7,8 @@ keeps the host's memory until it has been read: the values that arrive can be th
 the device to the CPU (`.to("cpu", non_blocking=True)`) the numbers may be read before they are there. Nothing is
 raised; a loss that jumps is all there is to see.
 
-Whether a copy is overtaken is a matter of time, so this is a warning. It is decided for the program once ported: as
+Whether a copy is overtaken is a matter of time, so this is a warning; a hint (info) where the object at hand goes on
+holding what is copied to a device (`self.frames[i].to(device, non_blocking=True)`). It is decided for the program once ported: as
 long as all tensors stay on the CPU the argument does nothing.
 
 ## Use instead
@@ -21,7 +22,8 @@ There is no automatic fix: leaving it out costs the overlap on a CUDA machine, a
 Both give the same values everywhere.
 
 ## Sources
-- pytorch/pytorch#139550 (wrong values, reported with 2.5.1, open).
+- pytorch/pytorch#139550 (wrong values, reported with 2.5.1, open) and #189690 (what is read is memory of a tensor that
+  nobody holds any more; open). Mended in ultralytics/ultralytics#22181 and huggingface/lerobot#702 as said above.
 - Emmi-AI/noether#157: about twice as slow with it than without on a Mac.
 - Not proved by running: it needs a Mac, and luck.
 """
@@ -34,11 +36,18 @@ from typing import TYPE_CHECKING
 
 from ..facts.names import names_dtype
 from ..facts.tables import DTYPES
+from ..facts.values import Device
 from ..finding import Finding
 from ..rule import Example, Rule, Runs, Severity, World, keywords
 
 if TYPE_CHECKING:
     from ..facts import Facts
+
+
+# Methods whose result is, or looks at, what they are called on.
+_VIEWS = frozenset({
+    "get", "items", "values", "view", "reshape", "expand", "unsqueeze", "squeeze", "permute", "transpose", "detach", "flatten",
+})
 
 
 class NonBlocking(Rule):
@@ -52,9 +61,11 @@ class NonBlocking(Rule):
     def check(self, keyword: ast.keyword, facts: Facts) -> Iterator[Finding]:
         if facts.literal(keyword.value) is not True or facts.out_of_reach_once_ported(keyword):
             return
-        if _is_copy(facts.parent(keyword), facts) and not any(_is_cuda_stream(node, facts) for node in facts.around(keyword)):
+        around = facts.around(keyword)
+        if _is_copy(facts.parent(keyword), facts) and not any(_is_cuda_stream(node, facts) for node in around):
             message = 'non_blocking=True can give wrong values on MPS; non_blocking=device.type == "cuda"'
-            yield self.finding(facts.source.token(keyword), message)
+            severity = Severity.INFO if _is_held(around, facts) else None
+            yield self.finding(facts.source.token(keyword), message, severity=severity)
 
     bad = [
         Example("""
@@ -138,6 +149,58 @@ def _is_copy(call: ast.AST | None, facts: Facts) -> bool:
         return True
     target = facts.argument(call, "device", position=0)
     return call.func.attr == "to" and target is not None and facts.name(target) not in DTYPES and not names_dtype(target)
+
+
+def _is_held(around: list[ast.AST], facts: Facts) -> bool:
+    """Whether the object that a method belongs to goes on holding what is copied to a device: it is there to be read."""
+    call, function = around[0], next((node for node in around if isinstance(node, ast.FunctionDef)), None)
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or function is None:
+        return False
+    target = facts.value(facts.argument(call, "device", position=0) or call)
+    if call.func.attr == "to" and isinstance(target, Device) and target.kinds == {"cpu"}:
+        return False  # on its way to the CPU it is not there yet
+    source = ast.unparse(call.func.value)
+    if any(ast.unparse(each) == source for node in around if isinstance(node, ast.Assign) for each in node.targets
+           if not isinstance(each, ast.Name)):
+        return False
+    return _is_of_object(call.func.value, function, set())
+
+
+def _is_of_object(node: ast.expr, function: ast.FunctionDef, seen: set[str]) -> bool:
+    """Whether an expression looks at what ``self`` holds, by local names and by views."""
+    depth = 0
+    while isinstance(node, (ast.Attribute, ast.Subscript)) or isinstance(node, ast.Call) and _is_view(node):
+        node, depth = (node.func if isinstance(node, ast.Call) else node).value, depth + 1  # type: ignore[attr-defined]
+    if not isinstance(node, ast.Name) or node.id in seen:
+        return False
+    if node.id == "self":
+        return depth > 0
+    if any(parameter.arg == node.id for parameter in ast.walk(function.args) if isinstance(parameter, ast.arg)):
+        return False
+    given = [value for part in ast.walk(function) if (value := _given(node.id, part)) is not None]
+    given = [value for value in given if not _moves(value, node.id)]
+    return bool(given) and all(_is_of_object(value, function, seen | {node.id}) for value in given)
+
+
+def _given(name: str, node: ast.AST) -> ast.expr | None:
+    """What an assignment, or a loop over a dict or another such name, gives a name; a loader's loop makes what it gives."""
+    if isinstance(node, ast.Assign):
+        targets, value = node.targets, node.value
+    elif isinstance(node, (ast.For, ast.comprehension)):
+        targets, value = [node.target], node.iter if isinstance(node.iter, (ast.Call, ast.Name)) else ast.Constant(None)
+    else:
+        return None
+    return value if any(isinstance(part, ast.Name) and part.id == name for each in targets for part in ast.walk(each)) else None
+
+
+def _moves(value: ast.expr, name: str) -> bool:
+    """``x.to(...)`` given to x itself."""
+    moved = value.func if isinstance(value, ast.Call) else None
+    return isinstance(moved, ast.Attribute) and moved.attr in ("to", "cuda") and ast.unparse(moved.value) == name
+
+
+def _is_view(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in _VIEWS
 
 
 def _is_cuda_stream(node: ast.AST, facts: Facts) -> bool:

@@ -41,7 +41,7 @@ def operate(run: Interpreter, node: ast.AST, operator: ast.operator, left: Value
 def as_tensor(value: Value) -> Value:
     """A batch or a moved thing taken for the tensor that it has to be here."""
     if isinstance(value, Moved):
-        return Tensor(value.at, trail=value.trail)
+        return UNKNOWN if value.as_statement and value.at == CPU else Tensor(value.at, trail=value.trail)
     return value.each if isinstance(value, Batch) else value
 
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import conditions, files, functions, kinds, methods, modules, releases, tables, transfer
+from . import conditions, files, functions, kinds, methods, modules, packages, releases, tables, transfer
 from .conditions import asks
 from .guards import Fact, has
 from .lookups import attribute_of, element
@@ -207,7 +207,9 @@ def _named(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Valu
     if name in tables.IMAGES or name in tables.IMAGE_ARRAYS:
         return Array("uint8", (), True)
     if name.partition(".")[0] in tables.NOT_TORCH:
-        return Name(f"{name}()")  # and what its methods give is as foreign
+        return packages.called(run, node, name)
+    if name.rpartition(".")[2] in packages.IMPORTERS:
+        return packages.by_call(run, node, name, args)
     if name.rpartition(".")[2] in ("option", "Option", "argument", "Argument", "DEFINE_string"):
         methods.option(run, node, args)  # click, typer, absl
     if name in ("dataclasses.field", "attr.ib", "attrs.field", "pydantic.Field"):

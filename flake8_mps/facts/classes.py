@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..shapes import FUNCTIONS
 from . import tables
+from .guards import NOTHING, Guards
 from .values import UNKNOWN, Class, Function, Imported, Module, Moved, Name, Tensor, Value
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class ClassInfo:
     attributes: dict[str, Value] = field(default_factory=dict)
     store: dict[ast.AST, Value] = field(default_factory=dict)
     initialised: bool = False
+    behind: Guards = NOTHING  # the imports of what no Mac has that ``__init__`` makes: nobody has an object there
     is_declared: bool = False  # the project says that it is a module
     open: bool = False  # setattr() somewhere in the file may set any attribute
 

@@ -252,6 +252,8 @@ def _is_literal(value: Value) -> bool:
 
 
 def _compared(run: Interpreter, left: Value, left_node: ast.expr, right: Value, operator: ast.cmpop) -> Flag | None:
+    if _is_provider(left) or _is_provider(right):
+        return either("onnxruntime", left_node)
     if isinstance(right, Device):
         return _is_device(right, left_node, left) if isinstance(operator, (*_SAME, *_OTHER)) else None
     if isinstance(right, Items):
@@ -320,6 +322,13 @@ def _count(flag: Flag, operator: ast.cmpop, number: int) -> Flag | None:
     if isinstance(operator, (ast.Eq, ast.NotEq)):
         return flag.opposite() if number == 0 else _at_most(flag)
     return None
+
+
+def _is_provider(value: Value) -> bool:
+    """``"CUDAExecutionProvider"``, or several such: how ONNX Runtime computes, which no PyTorch device decides."""
+    if isinstance(value, Items):
+        return bool(value.items) and all(map(_is_provider, value.items))
+    return isinstance(value, Const) and tables.PROVIDER.match(str(value.value)) is not None
 
 
 def _is_left_out(device: Device) -> Flag | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PORTABLE = frozenset({"mps", "portable"})
 _ASKS = ("cuda", "cuda-device")  # a condition that asks for CUDA, in the machine or of what is at hand
-_ELSEWHERE = {"mac": True, "mps": True, "past": False, "behind": False, "torch": True}  # what these keep from a Mac
+_ELSEWHERE = {"mac": True, "mps": True, "past": False, "behind": False, "torch": True, "onnxruntime": False}  # what these keep from a Mac
 
 
 _SAYS_LITTLE = ("named", "local", "made")

@@ -14,7 +14,7 @@ from .frames import Env, Frame
 from .guards import NOTHING, ONCE_PORTED, Fact, Guards, contradicts
 from .names import last_name, names_device
 from .values import (
-    OUTSIDE, OUTSIDE_DEVICE, UNKNOWN, Array, Batch, Const, Device, Flag, Function, Instance, Items, Module,
+    OUTSIDE, OUTSIDE_DEVICE, SOME_DEVICE, UNKNOWN, Array, Batch, Const, Device, Flag, Function, Instance, Items, Module,
     Moved, Registered, Standing, Table, Tensor, Value, join,
 )
 
@@ -115,7 +115,7 @@ def _run_function(
     run.ran.add(node)
     kept = run.env, run.frame, run.guards, run.arms
     run.env, run.frame, run.arms = env, frame, 0
-    run.guards = run.for_others(run.guards)
+    run.guards = run.for_others(run.guards) | (info.behind if info is not None else NOTHING)
     run.running.add(node)
     run.depth += 1
     if isinstance(node, ast.Lambda):
@@ -132,7 +132,10 @@ def _run_function(
     sites = {key for key, value in env.items() if isinstance(value, Standing) and value is not before.get(key)}
     kept = _state_of(env, frame.receiver) if run.frame.info is info and frame.receiver == run.frame.receiver else {}
     assured = frozenset.intersection(*(guards for _, guards in frame.returns)) if frame.returns else NOTHING
-    after = frozenset(fact for fact in run.for_others(assured - run.guards) if fact.kind != "behind")
+    behind = frozenset(fact for fact in assured if fact.kind == "behind")
+    if info is not None and node.name == "__init__":
+        info.behind = behind
+    after = run.for_others(assured - run.guards) - behind
     return result, {**kept, **{site: env[site] for site in sites}}, after
 
 
@@ -246,7 +249,7 @@ def _unfilled(run: Interpreter, parameter: ast.arg, default: ast.expr | None, ca
     if isinstance(value, Device):
         return Device(value.places | OUTSIDE_DEVICE.places)
     if names_device(parameter.arg):
-        return OUTSIDE_DEVICE
+        return SOME_DEVICE if run.source.is_private else OUTSIDE_DEVICE  # its package knows which devices it hands on
     annotation = parameter.annotation
     name = annotation.attr if isinstance(annotation, ast.Attribute) else getattr(annotation, "id", "")
     if name == "Tensor":

@@ -24,17 +24,17 @@ NOTHING: Guards = frozenset()
 # What is so in each world. "cuda": a CUDA machine; "other": an accelerator that is neither; "mps": MPS is available;
 # "mac": macOS; "x-device": the device at hand is an x. Of places: "caught" is where a failure is handled, "past" where
 # the program goes on only because CUDA was there, "behind" where it has imported what no Mac can have, "never" where a
-# whole condition cannot hold. "torch": a release that is supported. "option", "default" and "arrays" (of
+# whole condition cannot hold. "torch": a release that is supported. "onnxruntime": that one computes on a GPU. "option", "default" and "arrays" (of
 # NumPy's, not tensors, are at hand) are so nowhere for sure. "several", more than one process, can be
 # so on a Mac, but on the CPU alone: gloo takes tensors of "cpu" and "cuda" (backend_capability in distributed_c10d.py of
 # torch/distributed, torch 2.13), and a Mac has one GPU.
 AS_WRITTEN = {
     "cuda": False, "cuda-device": False, "other": False, "mps": True, "mac": True, "caught": False, "past": False,
-    "never": False, "behind": False, "torch": True,
+    "never": False, "behind": False, "torch": True, "onnxruntime": False,
 }
 ONCE_PORTED = {
     "cuda": True, "cuda-device": False, "other": False, "mps": True, "mps-device": True, "cpu-device": False,
-    "mac": True, "caught": False, "several": False, "behind": False, "torch": True,
+    "mac": True, "caught": False, "several": False, "behind": False, "torch": True, "onnxruntime": False,
 }
 
 

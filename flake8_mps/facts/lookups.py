@@ -13,7 +13,7 @@ from .classes import ClassInfo
 from .conditions import asked_by_name
 from .names import dotted, last_name, names_device
 from .values import (
-    CPU, CPU_DEVICE, OUTSIDE_DEVICE, SOME, SOME_DEVICE, UNKNOWN, Array, Batch, Class, Device, Function, Imported, Instance, Items, Many, Module, Moved, Name,
+    CPU, CPU_DEVICE, GPU, OUTSIDE_DEVICE, SOME, SOME_DEVICE, UNKNOWN, Array, Batch, Class, Device, Function, Imported, Instance, Items, Many, Module, Moved, Name,
     Namespace, Standing, Table, Tensor, Value, join,
 )
 
@@ -71,11 +71,11 @@ def attribute_of(run: Interpreter, receiver: Value, node: ast.Attribute) -> Valu
         if held is not None:
             return held
     if receiver is UNKNOWN and path not in run.attributes:
-        if attr == "device" and not _from_outside(run, node):
+        if attr == "device" and (run.source.is_private or not _from_outside(run, node)):
             return SOME_DEVICE
         return OUTSIDE_DEVICE if names_device(attr) else asked_by_name(attr)
     if kind is Tensor or kind is Moved:
-        return _tensor_attribute(receiver, attr)
+        return _tensor_attribute(run, receiver, attr)
     if kind is Array:
         return receiver if attr in ("T", "values", "flat", "real") else UNKNOWN
     if kind is Device:
@@ -111,11 +111,12 @@ def _of_project(run: Interpreter, name: Name, node: ast.Attribute) -> Value:
     return held or run.project.value(run, name, node)
 
 
-def _tensor_attribute(receiver: Tensor | Moved, attr: str) -> Value:
+def _tensor_attribute(run: Interpreter, receiver: Tensor | Moved, attr: str) -> Value:
     if attr in tables.TENSOR_ATTRIBUTES:
         return receiver
     if attr == "device":
-        return {CPU: CPU_DEVICE, SOME: SOME_DEVICE}.get(receiver.at, OUTSIDE_DEVICE)
+        unknown = SOME_DEVICE if run.source.is_private and receiver.at != GPU else OUTSIDE_DEVICE
+        return {CPU: CPU_DEVICE, SOME: SOME_DEVICE}.get(receiver.at, unknown)
     return asked_by_name(attr)
 
 

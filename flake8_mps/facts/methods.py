@@ -248,6 +248,8 @@ def dropped(run: Interpreter, node: ast.Call, result: Value) -> None:
         detail = "cast" if cast and as_tensor(receiver).dtype != "float64" else ""
         run.note("dropped-move", node, node.func.attr, detail, of_place(as_tensor(receiver).trail))
         result = Tensor()  # where it should stand is this one finding
+    if isinstance(result, Moved) and not isinstance(receiver, Moved):
+        result = Moved(result.at, result.trail, True)
     if path is not None and isinstance(result, (Moved, Tensor)):
         run.env[path] = result
         run.bound_attributes.add(path.rpartition(".")[2])

@@ -60,6 +60,7 @@ _ASKS = (
 )
 _PREDICATES = (
     ("cuda", tables.CUDA_PREDICATE), ("mps", tables.MPS_PREDICATE), ("several", tables.SEVERAL_PREDICATE),
+    ("other", tables.OTHER_PREDICATE),
 )
 
 

@@ -22,8 +22,8 @@ PARSERS = (
     "packaging.version.parse", "packaging.version.Version", "distutils.version.LooseVersion", "looseversion.LooseVersion",
     "distutils.version.StrictVersion", "pkg_resources.parse_version",
 )
-# is_torch_greater_or_equal_than_2_7, is_torch_version(">=", "2.7"), TORCH_GE_2_1
-_ASKS = re.compile(r"torch_(?:is_)?(?:version|greater|ge|gte|at_least|newer)(?:_|$)", re.IGNORECASE)
+# is_torch_greater_or_equal_than_2_7, is_torch_version(">=", "2.7"), TORCH_GE_2_1, TORCH_2_4
+_ASKS = re.compile(r"torch_(?:is_)?(?:version|greater|ge|gte|at_least|newer)(?:_|$)|(?:^|\.)TORCH_\d+_\d+$", re.IGNORECASE)
 _RELEASE = re.compile(r"(\d+)[._](\d+)")
 _OPERATORS: dict[str, type[ast.cmpop]] = {">=": ast.GtE, ">": ast.Gt, "<": ast.Lt, "<=": ast.LtE}
 

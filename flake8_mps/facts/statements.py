@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..shapes import FUNCTIONS
-from . import arithmetic, conditions, endings, functions, lookups, methods, releases, tables, third_party
+from . import arithmetic, conditions, endings, functions, lookups, methods, packages, releases, tables
 from .classes import ClassInfo, describe
 from .conditions import NO_FLAG
 from .frames import Env, Frame
@@ -300,7 +300,7 @@ def _import(run: Interpreter, node: ast.Import) -> bool:
         else:
             top = alias.name.partition(".")[0]
             run.env[top] = Name(top)
-        _only_elsewhere(run, node, alias.name)
+        packages.imported(run, node, alias.name)
     return True
 
 
@@ -317,16 +317,8 @@ def _import_from(run: Interpreter, node: ast.ImportFrom) -> bool:
             continue
         name = f"{module}.{alias.name}"
         run.env[alias.asname or alias.name] = releases.named(run, alias.name, node) or Name(tables.SAME_AS.get(name, name))
-    _only_elsewhere(run, node, module)
+    packages.imported(run, node, module)
     return True
-
-
-def _only_elsewhere(run: Interpreter, node: ast.stmt, module: str) -> None:
-    """A Mac comes to nothing behind the import of what it cannot have: in a function, which is for that package, and
-    where the failure is handled. Behind any other import the program goes on once that one is mended."""
-    if third_party.needs_cuda(module) in third_party.NOT_ON_MACS:
-        if run.depth or has(run.guards, "caught ImportError") or has(run.guards, "caught ModuleNotFoundError"):
-            run.guards = run.guards | {Fact("behind", True, node)}
 
 
 # --- functions and classes ---------------------------------------------------------------------------------------

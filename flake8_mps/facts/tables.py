@@ -109,6 +109,8 @@ SEVERAL_PREDICATE = re.compile(r"^_?(?:is|in|use)_?(?:dist|distributed|ddp)(?:_a
 # The name of a count of processes, and of the number of this one, which is -1 where there are no others.
 WORLD_SIZE = re.compile(r"world_?size$|(?:^|_)num_processes$", re.IGNORECASE)
 RANK = re.compile(r"(?:^|_)rank$", re.IGNORECASE)
+# Of accelerators that no Mac has, and of the clouds that rent them out.
+OTHER_PREDICATE = re.compile(r"^_?is_(?:torch_)?(?:xla|tpu|npu|hpu|mlu|musa|neuroncore)_available$|^is_sagemaker_\w+_enabled$")
 # Helpers of other packages, by their last name: transformers.is_torch_cuda_available, is_mps_available.
 CUDA_PREDICATE = re.compile(r"^_?(?:is|has|have)_?(?:torch_)?(?:cuda|gpu|nccl)(?:_available|_enabled)?$|^(?:torch_)?(?:cuda|gpu)(?:_is)?_available$",
                             re.IGNORECASE)
@@ -116,6 +118,8 @@ MPS_PREDICATE = re.compile(r"^_?(?:is|has|have)_?(?:torch_)?mps(?:_available|_en
 # Decorators that keep a function off a machine without CUDA.
 CUDA_DECORATOR = re.compile(r"^(?:require|requires|need|needs|skip_?if_?(?:no|lt)|only|skip_?unless).*(?:cuda|gpu|triton|nccl)|^(?:cuda|gpu)_only$|^largeTensorTest$",
                             re.IGNORECASE)
+# How ONNX Runtime computes on what no Mac has (onnxruntime.get_available_providers).
+PROVIDER = re.compile(r"(?:CUDA|Tensorrt|NvTensorRtRtx|ROCM|MIGraphX)ExecutionProvider$")
 PLATFORM_NAMES = frozenset({"sys.platform", "platform.system", "os.name", "platform.machine", "os.uname"})
 
 # --- torch -----------------------------------------------------------------------------------------------------------

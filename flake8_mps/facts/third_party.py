@@ -180,8 +180,16 @@ NOT_ON_MACS = dict.fromkeys((
 # Those that can be installed on a Mac, and fail there in use; asked of pip for xformers alone.
 NO_USE_ON_MACS = {"xformers": _ATTENTION, "pynvml": _GUARD, "apex": "use PyTorch's own layers", "deepspeed.ops": _GUARD}
 NEED_CUDA = NOT_ON_MACS | NO_USE_ON_MACS
+_EXTENSION = re.compile(r"_cuda$")  # how compiled extensions are called: fused_adam_cuda
 
 
 def needs_cuda(module: str) -> str | None:
     """The package of NEED_CUDA that a module belongs to."""
     return next((name for name in NEED_CUDA if module == name or module.startswith(f"{name}.")), None)
+
+
+def is_absent(module: str) -> bool:
+    """True for a module that no Mac has, or that nobody installs there: apex refuses to make its optimizers without its
+    kernels (NVIDIA/apex, apex/optimizers/fused_adam.py: requires cuda extensions)."""
+    package = needs_cuda(module)
+    return package in NOT_ON_MACS or package == "apex" or _EXTENSION.search(module) is not None

@@ -169,6 +169,7 @@ class Moved(Value):
 
     at: str | None
     trail: tuple[Step, ...] = field(default=(), compare=False)
+    as_statement: bool = False  # nobody kept what the move gave: if this is a tensor, it stayed
 
 
 @value
