@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .config import INTERNAL_ERROR, NO_REASON, Config
-from .finding import Finding, Severity, Span, World
+from .finding import Finding, Fix, Safety, Severity, Span, World
 
 if TYPE_CHECKING:
     from .facts import Facts
@@ -69,11 +69,13 @@ class Statistics:
         return found
 
 
-def lint(source: Source, config: Config, statistics: Statistics | None = None) -> list[Finding]:
+def lint(
+    source: Source, config: Config, statistics: Statistics | None = None, *, fixes: bool = False
+) -> list[Finding]:
     """The findings of one file at or above the level of ``config``, in the order of the file.
 
     Raises ConfigError for a wrong table ``[tool.flake8-mps]`` of the project that holds the file, and nothing else:
-    what goes wrong inside is a finding of its own, and the other rules go on.
+    what goes wrong inside is a finding of its own, and the other rules go on. ``fixes`` asks for those of the findings.
     """
     found = statistics or Statistics(clock=float)  # for nobody: a system call each time is not free
     found.files += 1
@@ -82,7 +84,7 @@ def lint(source: Source, config: Config, statistics: Statistics | None = None) -
         if not passes(source.text, config):
             found.gated += 1
             return []
-    findings = _without_reason(source.cuda_only) if source.cuda_only else _interpreted(source, config, found)
+    findings = _without_reason(source.cuda_only) if source.cuda_only else _interpreted(source, config, found, fixes)
     wanted = sorted(filter(config.wants, findings), key=lambda finding: finding.sort_key)
     return [_explained(finding, source) for finding in wanted] if config.explain else wanted
 
@@ -112,11 +114,11 @@ def _without_reason(declared: CudaOnly) -> list[Finding]:
     return [Finding(NO_REASON, message, declared.span, Severity.WARNING, World.AS_WRITTEN)]
 
 
-def _interpreted(source: Source, config: Config, statistics: Statistics) -> set[Finding]:
+def _interpreted(source: Source, config: Config, statistics: Statistics, fixes: bool) -> set[Finding]:
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, DEEPEST))
     try:
-        return set(_findings(source, config, statistics))
+        return set(_findings(source, config, statistics, fixes))
     finally:
         sys.setrecursionlimit(limit)
 
@@ -139,7 +141,7 @@ def search(without: str = "") -> Search:
     return Search(where, follow, SAME_AS, in_classes=(FORWARD, MAKES))
 
 
-def _findings(source: Source, config: Config, statistics: Statistics) -> Iterator[Finding]:
+def _findings(source: Source, config: Config, statistics: Statistics, fixes: bool) -> Iterator[Finding]:
     from .rule import load_rules
 
     try:
@@ -155,7 +157,7 @@ def _findings(source: Source, config: Config, statistics: Statistics) -> Iterato
     with statistics.stage("rules"):
         index = _by_rule(candidates, facts)
         for rule in load_rules():
-            yield from statistics.timed(rule, _checked(rule, index, facts))
+            yield from statistics.timed(rule, _checked(rule, index, facts, fixes))
 
 
 def _candidates(source: Source) -> tuple[list[ast.AST], Any]:
@@ -193,14 +195,25 @@ def _by_rule(candidates: list[ast.AST], facts: Facts) -> dict[tuple[str, str], l
     return index
 
 
-def _checked(rule: Rule, index: dict[tuple[str, str], list[ast.AST]], facts: Facts) -> Iterator[Finding]:
+def _checked(
+    rule: Rule, index: dict[tuple[str, str], list[ast.AST]], facts: Facts, fixes: bool
+) -> Iterator[Finding]:
     """What one rule finds; a rule that raises says so in one line, and loses no other rule's findings."""
     try:
         for place in _places(rule.where, index, facts):
             for finding in rule.check(place, facts):
-                yield _weighed(finding, facts.of_several(place))
+                yield _weighed(_mended(rule, place, finding, facts) if fixes else finding, facts.of_several(place))
     except Exception as error:
         yield _internal_error(f"{rule.code} ({type(rule).__module__})", error)
+
+
+def _mended(rule: Rule, place: Any, finding: Finding, facts: Facts) -> Finding:
+    from .edits import NoFix
+
+    try:
+        return replace(finding, fix=rule.fix(place, finding, facts))
+    except NoFix as reason:
+        return replace(finding, fix=Fix((), Safety.DISPLAY, why=str(reason)))
 
 
 def _weighed(finding: Finding, of_several: bool) -> Finding:

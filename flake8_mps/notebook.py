@@ -42,7 +42,13 @@ class _Line(NamedTuple):
 
 
 def read_notebook(path: str) -> Source:
-    """The module that the code cells of a notebook make together.
+    """The module that the code cells of the notebook at ``path`` make together. Raises as ``notebook_of`` does, and
+    Unreadable where the system refuses."""
+    return notebook_of(read_bytes(path), path)
+
+
+def notebook_of(data: bytes, path: str) -> Source:
+    """The module that the code cells of a notebook with these bytes make together.
 
     Raises Unreadable for a file that is no notebook, NotPython for one in another language.
     A cell that does not parse is left out and listed in ``unreadable_cells``.
@@ -50,7 +56,7 @@ def read_notebook(path: str) -> Source:
     lines: list[str] = []
     origins: list[Origin] = []
     unreadable: list[Unreadable] = []
-    for cell, text in _code_cells(_load(path), path):
+    for cell, text in _code_cells(_load(data, path), path):
         try:
             code = _as_python(text, path)
         except Unreadable as problem:
@@ -65,9 +71,9 @@ def read_notebook(path: str) -> Source:
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
-def _load(path: str) -> dict[str, Any]:
+def _load(data: bytes, path: str) -> dict[str, Any]:
     try:
-        document = json.loads(read_bytes(path))
+        document = json.loads(data)
     except json.JSONDecodeError as error:
         reason = f"is no notebook: {error.msg}; save it again from Jupyter"
         raise Unreadable(path, error.lineno, error.colno - 1, reason) from None

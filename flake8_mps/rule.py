@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .finding import Finding, Severity, Span, Step, World
+from .finding import Finding, Fix, Severity, Span, Step, World
 from .shapes import Where, attributes, beside, calls, conflicts, imports, keywords, literals, methods
 
 if TYPE_CHECKING:
@@ -152,6 +152,10 @@ class Rule:
     def check(self, found: Any, facts: Facts) -> Iterable[Finding]:
         """Decides one place: an ``ast`` node for a shape, an event for a conflict."""
         raise NotImplementedError
+
+    def fix(self, found: Any, finding: Finding, facts: Facts) -> Fix | None:
+        """What mends a finding of this place, put together with ``edits``; None for what is the author's to say."""
+        return None
 
     def finding(
         self,

@@ -156,12 +156,15 @@ class Source:
 
     def text_of(self, node: ast.AST) -> str:
         """The source of a node on one line, cut short where it is long."""
-        span = self.span(node)
+        text = " ".join(self.at(self.span(node)).split())
+        return text if len(text) <= 30 else text[:27] + "..."
+
+    def at(self, span: Span) -> str:
+        """The text of a span, line breaks and all."""
         lines = self.lines[span.line - 1 : span.end_line]
         lines[-1] = lines[-1][: span.end_column]
         lines[0] = lines[0][span.column :]
-        text = " ".join(" ".join(lines).split())
-        return text if len(text) <= 30 else text[:27] + "..."
+        return "\n".join(lines)
 
     def attribute(self, node: ast.expr) -> Span:
         """The last name of an attribute expression, ``cuda`` of ``model.cuda``; a name is itself."""
@@ -259,8 +262,13 @@ def read_source(path: str) -> Source:
     Raises Unreadable for a file that cannot be opened, decoded or parsed.
     """
     name = "stdin" if path == "-" else path
-    text = _decode(sys.stdin.buffer.read() if path == "-" else read_bytes(path), name)
-    return Source(text, parse(text, name), name)
+    return source_of(sys.stdin.buffer.read() if path == "-" else read_bytes(path), name)
+
+
+def source_of(data: bytes, path: str) -> Source:
+    """The Python file with these bytes. Raises Unreadable for what cannot be decoded or parsed."""
+    text = _decode(data, path)
+    return Source(text, parse(text, path), path)
 
 
 def read_bytes(path: str) -> bytes:
@@ -275,7 +283,7 @@ def read_bytes(path: str) -> bytes:
 def _decode(data: bytes, path: str) -> str:
     """The text of a Python file, as flake8 reads it. Raises Unreadable for bytes that its encoding does not have."""
     try:
-        text = data.decode(_encoding(data))
+        text = data.decode(encoding_of(data))
     except UnicodeDecodeError as error:
         line, column = _end(universal_newlines(_leniently(error.object[: error.start], error.encoding)))
         reason = f"byte 0x{error.object[error.start]:02x} is not {error.encoding}; save the file as UTF-8"
@@ -286,7 +294,7 @@ def _decode(data: bytes, path: str) -> str:
     return universal_newlines(text).removeprefix("\ufeff")
 
 
-def _encoding(data: bytes) -> str:
+def encoding_of(data: bytes) -> str:
     """What PEP 263 says. Raises UnicodeDecodeError for the first bad byte, SyntaxError for a bad declaration."""
     try:
         return tokenize.detect_encoding(io.BytesIO(data).readline)[0]

@@ -29,8 +29,9 @@ or, for every torch since 1.12:
 A Mac has one GPU: there is no `mps:1`.
 
 ## Fix safety
-There is no automatic fix: where a device is chosen, and who may override it, is the author's to say. Once it is chosen,
-replacing each literal by it changes nothing on a CUDA machine with one GPU.
+A literal that is handed to a call becomes the device variable in scope, or one that is added below the imports; where a
+name, a default or a result is given the literal, a choice of cuda, mps or cpu takes its place. On a CUDA machine nothing
+changes. Unsafe where the device at hand is a parameter or an attribute: somebody may have put another one there.
 
 ## Sources
 - torch 2.13, executed on the CPU build: `_lazy_init` in `torch/cuda/__init__.py` raises when `torch._C` has no
@@ -44,7 +45,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from .. import devices, edits
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, conflicts
 
 if TYPE_CHECKING:
@@ -69,6 +71,9 @@ class HardCodedCudaDevice(Rule):
         what = "raises without CUDA" if sure or event.how == "argument" else "is no device of a Mac"
         message = f"{text} {what}; choose cuda, mps or cpu at run time"
         yield self.finding(source.token(event.node), message, severity=None if sure else Severity.WARNING)
+
+    def fix(self, event: Event, finding: Finding, facts: Facts) -> Fix | None:
+        return edits.safe(*devices.literal(facts, event.node))
 
     bad = [
         Example("""

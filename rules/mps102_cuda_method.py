@@ -24,8 +24,9 @@ Move to a device that was chosen at run time:
 A module moves in place. A tensor does not: keep what `.to(device)` returns.
 
 ## Fix safety
-There is no automatic fix: the file has to have a device to name. With a device that is CUDA where CUDA is available,
-`.to(device)` does what `.cuda()` did, `non_blocking=` included.
+`.cuda()` becomes `.to(device)`, with the device variable in scope, or one that is added below the imports. It does what
+`.cuda()` did where the device is CUDA's; `non_blocking=True` is kept for CUDA. Unsafe where the device at hand is a
+parameter, an attribute or that of a module's input: it may be another.
 
 ## Sources
 - torch 2.13, executed on the CPU build: `_lazy_init` in `torch/cuda/__init__.py`, the same file as in the wheel for
@@ -38,7 +39,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from .. import devices, edits
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, conflicts
 
 if TYPE_CHECKING:
@@ -57,6 +59,10 @@ class CudaMethod(Rule):
         severity = Severity.WARNING if facts.only_if_asked(event) else None
         message = ".cuda() raises without CUDA; write .to(device), with a device chosen at run time"
         yield self.finding(facts.source.attribute(event.node.func), message, severity=severity)
+
+    def fix(self, event: Event, finding: Finding, facts: Facts) -> Fix | None:
+        near = devices.of_input(facts, event.node)
+        return edits.safe(*edits.moved_to_device(facts.source, event.node), near=near)
 
     bad = [
         Example("""

@@ -23,9 +23,9 @@ or a choice of three, for every torch since 1.12:
 A flag such as `use_cuda` becomes that device, and `.cuda()` under it an unconditional `.to(device)`.
 
 ## Fix safety
-There is no automatic fix. With MPS in the choice the code after it meets the GPU of a Mac for the first time, and what
-cannot run there (float64, operators without a kernel) fails only then: MPS3xx, MPS4xx and MPS5xx tell beforehand. On a
-CUDA machine nothing changes.
+The choice gains a branch for MPS, as it is written: a further condition, or an `elif`. Unsafe: with MPS in the choice the
+code after it meets the GPU of a Mac for the first time, and what cannot run there (float64, operators without a kernel)
+fails only then: MPS3xx, MPS4xx and MPS5xx tell beforehand. On a CUDA machine nothing changes.
 
 ## Sources
 - `is_available` in `torch/cuda/__init__.py`, torch 2.13: False where the build has no CUDA. `torch.backends.mps` exists
@@ -39,7 +39,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from .. import choices, edits
+from ..finding import Finding, Fix
 from ..rule import Example, Rule, RunsOnCpu, Severity, World, conflicts
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class CudaOrCpuChoice(Rule):
         if facts.asks_of_a_tensor(event):
             message = "only cuda is asked for: what is on mps takes the way of the CPU here; write .to(x.device)"
         yield self.finding(span, message)
+
+    def fix(self, event: Event, finding: Finding, facts: Facts) -> Fix | None:
+        return edits.unsafe(*choices.with_mps(facts, event.node))
 
     bad = [
         Example("""

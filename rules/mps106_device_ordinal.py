@@ -19,7 +19,8 @@ Choose a device once and hand it on:
     x = x.to(device)
 
 ## Fix safety
-There is no automatic fix: a second GPU is often there for a reason, such as a second model, that a Mac cannot serve.
+The number becomes the device at hand, and stays for CUDA where it is not 0; `"mps:1"` becomes `"mps"`. Unsafe: a second
+GPU is often there for a reason, such as a second model, that a Mac cannot serve.
 
 ## Sources
 - pytorch/pytorch#129119: a bare number is the current accelerator; in releases since 2.5.
@@ -34,7 +35,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from .. import edits
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Runs, Severity, World, calls, keywords, literals, methods
 
 if TYPE_CHECKING:
@@ -67,6 +69,14 @@ class DeviceOrdinal(Rule):
         else:
             return
         yield self.finding(facts.source.token(number), message)
+
+    def fix(self, found: ast.Call | ast.keyword, finding: Finding, facts: Facts) -> Fix | None:
+        number = _number(found, facts)
+        if isinstance(number, ast.Constant) and isinstance(number.value, str):
+            return edits.unsafe(edits.replaced(facts.source, number, '"mps"'))
+        if isinstance(found, ast.Call) and number in found.args[1:]:
+            return edits.unsafe(edits.argument_deleted(facts.source, found, number))
+        return edits.unsafe(edits.replaced(facts.source, number, edits.device_for(facts.source, number))) if number else None
 
     bad = [
         Example("""

@@ -21,9 +21,9 @@ Load to the CPU, then move what you keep:
 `map_location="cpu"` is right for files with float64 tensors too: `map_location="mps"` refuses those while it loads.
 
 ## Fix safety
-`load_state_dict` copies into the parameters wherever they are, so for it `map_location="cpu"` changes nothing but the
-peak of GPU memory. Tensors that are used as they come from the file are on the CPU from then on, on a CUDA machine too,
-and want a `.to(device)`.
+`map_location="cpu"` is added. `load_state_dict` copies into the parameters wherever they are, so for what goes to it alone
+nothing changes but the peak of GPU memory. Unsafe elsewhere: tensors that are used as they come from the file are on the
+CPU from then on, on a CUDA machine too, and want a `.to(device)`; a scripted model is loaded to the device at hand.
 
 ## Sources
 - torch 2.13, `torch/serialization.py`: `_validate_device`, called for each storage by `default_restore_location`. The
@@ -42,8 +42,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from .. import devices
 from ..facts.names import last_name
-from ..finding import Finding
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, calls, checkpoint
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ class LoadWithoutMapLocation(Rule):
             if not published or not all(address.startswith(_SAVED_ON_CPU) for address in published):
                 severity = Severity.INFO if published else None
                 yield self.finding(facts.source.token(call.func), message, severity=severity)
+
+    def fix(self, call: ast.Call, finding: Finding, facts: Facts) -> Fix | None:
+        return devices.loaded_to(facts, call, facts.argument(call, "map_location", _POSITION[facts.name(call.func) or ""]))
 
     bad = [
         Example("""
@@ -134,32 +138,6 @@ class LoadWithoutMapLocation(Rule):
 
             export(torch.nn.Linear(2, 1), "exported.pt")
             """),
-        Example("""
-            import torch
-
-            def bounds(path, units):
-                table = torch.load(path, weights_only=False)
-                return torch.from_numpy(table[units])
-            """),
-        Example("""
-            import torch
-
-            optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-            scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 10)
-            torch.save(scheduler.state_dict(), "scheduler.pt")
-            scheduler.load_state_dict(torch.load("scheduler.pt"))
-            """),
-        Example("""
-            import torch
-
-            state = torch.load("unet.pth", map_location="cpu")
-            print(state["weight"].sum())
-            """, given=_UNET),
-        Example("""
-            import torch
-
-            state = torch.load("unet.pth", "cpu")
-            """, given=_UNET),
     ]
 
 

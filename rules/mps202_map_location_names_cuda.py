@@ -25,9 +25,8 @@ Load to the CPU, then move what you keep:
 refuses such a tensor while it loads.
 
 ## Fix safety
-There is no automatic fix. For `load_state_dict`, which copies into the parameters wherever they are, `"cpu"` changes
-nothing but saves GPU memory. Tensors that are used as they come from the file, an optimizer's state among them, stay on
-the CPU and want a `.to(device)`.
+For `load_state_dict`, which copies into the parameters wherever they are, it becomes `"cpu"`: that changes nothing but
+saves GPU memory. Elsewhere it becomes the device at hand, which is unsafe: MPS takes no float64 from the file.
 
 ## Sources
 - torch 2.13, executed on the CPU build: `_get_restore_location` and `_validate_device` in `torch/serialization.py`;
@@ -42,7 +41,8 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from .. import devices
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, calls, checkpoint
 
 if TYPE_CHECKING:
@@ -71,6 +71,9 @@ class MapLocationNamesCuda(Rule):
             is_method = isinstance(node, ast.Attribute)
             span = facts.source.attribute(node) if is_method else facts.source.token(node)
             yield self.finding(span, 'without CUDA nothing loads to a CUDA device; write map_location="cpu"')
+
+    def fix(self, call: ast.Call, finding: Finding, facts: Facts) -> Fix | None:
+        return devices.loaded_to(facts, call, facts.argument(call, "map_location", _POSITION[facts.name(call.func) or ""]))
 
     bad = [
         Example("""

@@ -20,7 +20,8 @@ from flake8_mps import rules
 PACKAGE, RULES = Path(flake8_mps.__file__).parent, Path(rules.__path__[0])
 
 BASE = {"config", "finding", "source"}
-DECIDING = {"facts", "operators", "rule", "rules", "shapes"}
+MENDING = {"choices", "devices", "edits"}
+DECIDING = {*MENDING, "facts", "operators", "rule", "rules", "shapes"}
 
 ARROWS: dict[str, set[str]] = {
     "finding": set(),
@@ -34,7 +35,10 @@ ARROWS: dict[str, set[str]] = {
     "operators": BASE,
     "facts": {*BASE, "imports", "shapes"},
     "rule": {*BASE, "shapes"},
-    "rules": {*BASE, "facts", "operators", "rule"},
+    "edits": BASE,
+    "choices": {"edits", "finding"},
+    "devices": {"edits", "finding"},
+    "rules": {*BASE, *MENDING, "facts", "operators", "rule"},
     "linter": {*BASE, *DECIDING},
     "fixer": BASE,
     "reports": {"config", "finding", "rule"},

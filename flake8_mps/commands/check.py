@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
 def _check(arguments: argparse.Namespace) -> int:
     names = [option.name.replace("-", "_") for option in (*OPTIONS, *SWITCHES)]
     config = Config.from_strings(**{name: getattr(arguments, name) for name in (*names, *CODES)})
-    _refuse_unknown_codes(config, "--")
+    refuse_unknown_codes(config, "--")
 
     problems: list[Unreadable] = []
     findings: list[Located] = []
@@ -66,14 +66,14 @@ def _findings(source: Source, config: Config) -> Iterator[Located]:
     from ..project import project_of
 
     if concerns(source.text):
-        _refuse_unknown_codes(config.for_file(source.path), f"{project_of(source.path).file}: [tool.flake8-mps] ")
+        refuse_unknown_codes(config.for_file(source.path), f"{project_of(source.path).file}: [tool.flake8-mps] ")
     for finding in lint(source, config):
         if not source.suppressed(finding):
             cell, span = source.locate(finding.span)
             yield Located(source.path, cell, replace(finding, span=span))
 
 
-def _refuse_unknown_codes(config: Config, place: str) -> None:
+def refuse_unknown_codes(config: Config, place: str) -> None:
     """Raises ConfigError for a choice that no rule answers to: it would find nothing and look like success.
 
     ``place`` is where the choice is written, up to its name.

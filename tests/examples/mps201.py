@@ -59,4 +59,30 @@ good = [
         except RuntimeError:
             state = torch.load("unet.pth", map_location="cpu")
         """, given=_UNET),
+    Example("""
+        import torch
+
+        def bounds(path, units):
+            table = torch.load(path, weights_only=False)
+            return torch.from_numpy(table[units])
+        """),
+    Example("""
+        import torch
+
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 10)
+        torch.save(scheduler.state_dict(), "scheduler.pt")
+        scheduler.load_state_dict(torch.load("scheduler.pt"))
+        """),
+    Example("""
+        import torch
+
+        state = torch.load("unet.pth", map_location="cpu")
+        print(state["weight"].sum())
+        """, given=_UNET),
+    Example("""
+        import torch
+
+        state = torch.load("unet.pth", "cpu")
+        """, given=_UNET),
 ]
