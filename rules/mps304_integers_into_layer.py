@@ -7,7 +7,8 @@ convolution or a recurrent layer wants what its weights are, and MPS says so in 
     RuntimeError: Input type (MPSByteType) and weight type (MPSFloatType) should be the same
     RuntimeError: MPS device does not support linear for non-float inputs
 
-The first is for convolutions. CUDA and the CPU fail on this too (`mat1 and mat2 must have the same dtype, but got Long
+The first is for convolutions without a bias; with one, PyTorch compares that first, on any device: `Input type (unsigned
+char) and bias type (float) should be the same`. CUDA and the CPU fail on this too (`mat1 and mat2 must have the same dtype, but got Long
 and Float`): it is no difference between devices, and wrong wherever it runs. It is reported because a port brings it
 out: a cast that stood in a branch for CUDA, or in the type of a tensor (`torch.cuda.FloatTensor(image)`), is easily lost
 on the way, and guides to porting name the cast as a standard step.
@@ -68,7 +69,7 @@ class IntegersIntoLayer(Rule):
             image = torch.from_numpy(np.zeros((1, 1, 8, 8), dtype=np.uint8))
             features = conv(image.to(device))
                        ^^^^ MPS304
-            """),
+            """, expect=Raises(RuntimeError, "Input type (unsigned char) and bias type (float) should be the same")),
         Example("""
             import torch as th
 

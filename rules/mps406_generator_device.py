@@ -6,8 +6,8 @@ A `torch.Generator` belongs to one device and can only draw for tensors there.
 - `torch.Generator(device="cuda")` fails wherever there is no CUDA, as written and not only once ported: `RuntimeError:
   Cannot get CUDA generator without ATen_cuda library. PyTorch splits its backend into two shared libraries ...`
 - `torch.randn(3, generator=g, device=device)` with a generator of the CPU, which `torch.Generator()` is:
-  `RuntimeError: Expected a 'mps' device type for generator but found 'cpu'`. On the CPU nothing fails; the port brings
-  it out.
+  `RuntimeError: Expected a 'mps' device type for generator but found 'cpu'`. `torch.randperm` says `Expected a 'mps:0'
+  generator device but found 'cpu'`. On the CPU nothing fails; the port brings it out.
 
 ## Use instead
 A generator on the device of the tensor:
@@ -26,7 +26,8 @@ There is no automatic fix: another device draws other numbers from the same seed
 
 ## Sources
 - torch 2.13, executed on the CPU build: `CUDAHooksInterface.h` refuses a CUDA generator. The other text is
-  `check_generator` in `aten/src/ATen/core/Generator.h`, read in the wheel for Macs.
+  `check_generator` in `aten/src/ATen/core/Generator.h`, read in the wheel for Macs; that of `randperm` is in `randperm_out_mps`,
+  `aten/src/ATen/native/mps/operations/Distributions.mm`, and was seen on a Mac in pytorch/pytorch#110820.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 _DRAWS = frozenset(f"torch.{name}" for name in "rand randn randint randperm normal".split())
 _APART = Raises(RuntimeError, "Expected a 'mps' device type for generator but found 'cpu'")
+_PERMUTATION = Raises(RuntimeError, "Expected a 'mps:0' generator device but found 'cpu'")
 
 
 class GeneratorDevice(Rule):
@@ -108,7 +110,7 @@ class GeneratorDevice(Rule):
                                                          ^^^^^^^^^ MPS406
 
             shuffled(4, th.accelerator.current_accelerator() or th.device("cpu"))
-            """, expect=_APART),
+            """, expect=_PERMUTATION),
     ]
     good = [
         Example("""

@@ -9,8 +9,10 @@ Run as a script this file is the zygote: it imports torch once and forks a child
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
+import multiprocessing.process
 import os
 import runpy
 import signal
@@ -26,11 +28,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from unittest import mock
 
+from flake8_mps.finding import World
+
 if TYPE_CHECKING:
     from flake8_mps.rule import Example, Expectation, Rule, checkpoint
 
 FURTHER = Path(__file__).parent / "examples"
 """``mps103.py`` there holds further examples of MPS103, in lists named ``bad`` and ``good``."""
+NOT_INSTALLED = frozenset(
+    """apex bitsandbytes clip cupy diffusers flash_attn lightning pytorch_lightning pynvml safetensors tensorrt
+    transformers triton ultralytics whisper xformers""".split()
+)
+"""Packages that the tests do without, whether or not one is installed."""
+NOT_SHOWN = {
+    'torch.jit.load("clip.pt")': "needs a TorchScript file that was saved on CUDA",
+    "dtype=float8_e4m3fn": "sources disagree on what MPS does with float8",
+    "sources=[\"ops.cpp\", \"csrc/ops.cu\"]": "needs the sources of an extension",
+}
+"""By words of the example: what the emulated Mac does not show, and why."""
 SECONDS = 60
 """How long one example may run."""
 
@@ -54,6 +69,19 @@ class Case:
     def expect(self) -> Expectation:
         return self.example.expect or self.rule.expect
 
+    @property
+    def world(self) -> World:
+        """The world to run in: what fails on Linux alike fails as written, whatever the rest of its rule waits for."""
+        return World.AS_WRITTEN if self.expect.same_on_linux else self.rule.world
+
+    @property
+    def not_shown(self) -> str:
+        """Why no machine here can show what a Mac does with this example; empty where the emulated Mac does."""
+        names = {name.partition(".")[0] for name in _imported(self.example.source)}
+        if missing := sorted(names & NOT_INSTALLED):
+            return f"needs {missing[0]}"
+        return next((why for words, why in NOT_SHOWN.items() if words in self.example.source and self.kind == "bad"), "")
+
 
 def cases(kind: str) -> list[Case]:
     """All examples of a kind, ``bad`` or ``good``, rule by rule."""
@@ -72,11 +100,22 @@ def _further(rule: Rule, kind: str) -> list[Example]:
     return runpy.run_path(str(path)).get(kind, []) if path.is_file() else []
 
 
+def _imported(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
 def pending() -> str:
-    """One line on the bad examples that only a Mac, or the emulated one, can prove; empty when there are none."""
-    waiting = Counter(case.rule.code for case in cases("bad") if not case.expect.same_on_linux)
-    each = ", ".join(f"{code}: {count}" for code, count in sorted(waiting.items()))
-    return f"evidence pending: {waiting.total()} examples of {len(waiting)} rules ({each})" if waiting else ""
+    """One line on the bad examples that neither this machine nor the emulated Mac can prove, and why."""
+    waiting = [case for case in cases("bad") if not case.expect.same_on_linux and case.not_shown]
+    reasons: dict[str, list[str]] = {}
+    for case in waiting:
+        reasons.setdefault(case.not_shown, []).append(str(case))
+    each = "; ".join(f"{why}: {', '.join(names)}" for why, names in sorted(reasons.items()))
+    return f"evidence pending: {len(waiting)} examples that only a real Mac can prove ({each})" if waiting else ""
 
 
 # --- comparing what was seen with what a rule expects ----------------------------------------------------------------
@@ -152,12 +191,17 @@ class Zygote:
         self._process.communicate()
 
     def run(
-        self, source: str, given: checkpoint | None = None, *, devices: bool = False, seconds: int = SECONDS
+        self, source: str, given: checkpoint | None = None, *, devices: bool = False, seconds: int = SECONDS,
+        world: World | None = None,
     ) -> Observation:
-        """Runs a program with the file that it asks for. ``devices``: note where operators compute."""
+        """Runs a program with the file that it asks for, on the emulated Mac in that world, or on this machine as it is.
+
+        ``devices``: note where operators compute.
+        """
         with tempfile.TemporaryDirectory() as folder:
             job = {
                 "source": source, "folder": folder, "devices": devices, "seconds": seconds,
+                "world": world.value if world else None,
                 "given": (given.path, given.device) if given else None,
             }
             print(json.dumps(job), file=self._process.stdin, flush=True)
@@ -184,7 +228,7 @@ def serve() -> None:
         return _answer(f"evidence needs PyTorch, the CPU build: {error}")
     if torch.version.cuda or torch.version.hip:
         return _answer(f"evidence needs a PyTorch without CUDA; this is {torch.__version__}")
-    import torch._dynamo  # what a dispatch mode would import in every child anew
+    from flake8_mps.probe import emulator  # noqa: F401  with what a mode would import in every child anew
 
     torch.set_num_threads(1)
     _answer("")
@@ -239,7 +283,7 @@ def _observe(job: dict[str, Any]) -> dict[str, Any]:
     sys.path.insert(0, os.getcwd())
     devices: set[str] = set()
     watching = _watching(devices) if job["devices"] else contextlib.nullcontext()
-    with watching, warnings.catch_warnings(record=True) as warned:
+    with _machine(job["world"]), watching, warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             runpy.run_path("example.py", run_name="__main__")
@@ -253,6 +297,20 @@ def _observe(job: dict[str, Any]) -> dict[str, Any]:
             )
     said = [([_name(kind) for kind in warning.category.__mro__], str(warning.message)) for warning in warned]
     return _seen(devices=sorted(devices), warnings=said)
+
+
+@contextlib.contextmanager
+def _machine(world: str | None) -> Iterator[None]:
+    """The emulated Mac, where processes are spawned as on a real one; or this machine as it is."""
+    if world is None:
+        yield
+        return
+    from flake8_mps.probe import emulator
+
+    multiprocessing.process.ORIGINAL_DIR = os.getcwd()
+    multiprocessing.set_start_method("spawn", force=True)
+    with emulator.machine("mps", ported=World(world) is World.ONCE_PORTED):
+        yield
 
 
 def _write_checkpoint(path: str, device: str) -> None:

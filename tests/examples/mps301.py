@@ -21,7 +21,7 @@ bad = [
 
         device = torch.accelerator.current_accelerator() or torch.device("cpu")
         try:
-            evaluate(device)  # raises
+            evaluate(device)
         except RuntimeError as error:
             if "out of memory" not in str(error):
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from .machines import active
-from .refusals import FLOAT64, UNSUPPORTED_DTYPE, UNSUPPORTED_DTYPES
+from .refusals import FLOAT8, FLOAT64, UNSUPPORTED_DTYPE, UNSUPPORTED_DTYPES, NotEmulated
 
 
 def check_birth(dtype: torch.dtype) -> None:
@@ -14,6 +14,8 @@ def check_birth(dtype: torch.dtype) -> None:
         return
     if dtype is torch.float64:
         raise FLOAT64.error()
+    if dtype in FLOAT8:
+        raise NotEmulated(f"{dtype} on MPS")
     if dtype in UNSUPPORTED_DTYPES:
         raise UNSUPPORTED_DTYPE.error(scalar=UNSUPPORTED_DTYPES[dtype])
 

@@ -44,7 +44,7 @@ class Functions(TorchFunctionMode):
         gpu = any(tags.name_of(tensor) for tensor in found)
         checks.before_call(self.machine, func, args, kwargs, gpu)
         if "generator" in kwargs and not found:
-            generators.check(self.machine, kwargs["generator"], on_gpu)
+            generators.check(self.machine, kwargs["generator"], on_gpu, func.__name__)
         _pinned(self.machine, kwargs)
         if on_gpu and func is torch._C._nested.nested_tensor:
             raise NotEmulated("nested tensors")

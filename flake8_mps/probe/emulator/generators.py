@@ -10,7 +10,7 @@ import torch
 
 from . import tags
 from .machines import Machine, active
-from .refusals import GENERATOR_ARGUMENT
+from .refusals import GENERATOR_ARGUMENT, GENERATOR_DEFAULT
 
 CPU_GENERATOR = torch._C.Generator
 _ON_GPU: set[int] = set()
@@ -44,10 +44,12 @@ def device_of(generator: Any) -> str:
     return active().kind if generator is not None and generator._cdata in _ON_GPU else "cpu"
 
 
-def check(machine: Machine, generator: Any, on_gpu: bool) -> None:
+def check(machine: Machine, generator: Any, on_gpu: bool, operator: str = "") -> None:
     """Raises what torch raises when generator and result are apart."""
     wanted, found = machine.kind if on_gpu else "cpu", device_of(generator)
     if generator is not None and wanted != found:
+        if operator == "randperm":
+            raise GENERATOR_DEFAULT.error(wanted=machine.name if on_gpu else "cpu", found=generator.device)
         raise GENERATOR_ARGUMENT.error(wanted=wanted, found=found)
 
 

@@ -22,6 +22,7 @@ from .tags import BASE
 
 _DEVICE = BASE.device
 _STORAGE_DEVICE = torch._C.StorageBase.device
+_STORAGE_CUDA = torch.UntypedStorage.cuda
 _MISSING = object()
 
 
@@ -105,8 +106,9 @@ def _storage_moved(held: torch.UntypedStorage, kind: str) -> torch.UntypedStorag
 
 
 def _storage_cuda(self: torch.UntypedStorage, device: Any = None, non_blocking: bool = False) -> torch.UntypedStorage:
-    active().device_of_cuda_method(device)
-    return _storage_moved(self, "mps" if active().ported else "cuda")
+    if active().is_mac and not active().ported:
+        return _STORAGE_CUDA(self, device, non_blocking)
+    return _storage_moved(self, active().kind)
 
 
 def _share(held: torch.UntypedStorage, share: Callable, args: tuple, kwargs: dict) -> torch.UntypedStorage:

@@ -101,7 +101,8 @@ GENERATOR_ARGUMENT = Refusal(
     "check_generator in aten/src/ATen/CPUGeneratorImpl.h [D]",
 )
 GENERATOR_DEFAULT = Refusal(
-    "Expected a '{wanted}' generator device but found '{found}'", "aten/src/ATen/Utils.h [D]; [I#110820]",
+    "Expected a '{wanted}' generator device but found '{found}'",
+    "randperm_out_mps in aten/src/ATen/native/mps/operations/Distributions.mm [D]; [I#110820]",
 )
 PACKED_LENGTHS = Refusal(
     "'lengths' argument should be a 1D CPU int64 tensor, but got {dim}D {device} {scalar} tensor",
@@ -130,5 +131,7 @@ FALLBACK_WARNING = (
     "CPU. This may have performance implications."
 )
 
+FLOAT8 = frozenset(dtype for name, dtype in vars(torch).items() if name.startswith("float8_"))
+"""On these the sources of different releases disagree: a copy of bytes, or one of two errors."""
 UNSUPPORTED_DTYPES: dict[torch.dtype, str] = {torch.complex128: "ComplexDouble"}
 """The name in the text is that of c10::ScalarType. float64 has a text of its own."""
