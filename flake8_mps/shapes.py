@@ -16,7 +16,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from .source import Source
-from .words import Word, names_in, present, words_of
+from .words import NO_NAME, NO_PART, Form, Word, names_in, present, words_of
 
 # --- where to look ---------------------------------------------------------------------------------------------------
 
@@ -180,7 +180,7 @@ class Hits:
 
     def calling(self, names: Iterable[str]) -> set[int]:
         """The units that call one of these names, or something of it."""
-        return self.marked([Word(name, rf"(?<!\w){name}\s*[.(]") for name in sorted(names)])
+        return self.marked([Word(name, Form(NO_NAME, r"\s*[.(]")) for name in sorted(names)])
 
     def mark(self, units: set[int], word: Word) -> None:
         """Adds the units that hold a word, and those that share a line with it, going on behind each."""
@@ -219,7 +219,7 @@ class Search:
         self._imports = where.imports
         self._last = frozenset(self._called | self._referred | {"cuda"})
         named = {*where.calls, *follow.calls, *(name for of_classes in in_classes for name in of_classes.calls)}
-        self._calls = "|".join(sorted({name.rpartition(".")[2] for name in named}))
+        self._of_module = rf"[\s)]*\.\s*(?:{'|'.join(sorted({name.rpartition('.')[2] for name in named}))})\b"
         owners = {name.rpartition(".")[0] for name in named if "." in name}
         self._owners = frozenset(owners)
         lasts = sorted({owner.rpartition(".")[2] for owner in owners})
@@ -236,15 +236,15 @@ class Search:
         """The units that hold a word, or one of this file's names for a canonical name."""
         hits = Hits(source)
         hits.aliases, owners = _aliases(source, self._last, self._owners)
-        renamed = [Word(alias, rf"(?<!\w){alias}\b") for alias in sorted(hits.aliases)]
-        of_modules = [Word(owner, rf"(?<!\w){owner}[\s)]*\.\s*(?:{self._calls})\b") for owner in sorted(owners)]
+        renamed = [Word(alias, Form(NO_NAME, r"\b")) for alias in sorted(hits.aliases)]
+        of_modules = [Word(owner, Form(NO_NAME, self._of_module)) for owner in sorted(owners)]
         hits.searched = hits.marked((*present(source.text, self._searched), *renamed, *of_modules))
         hits.followed = hits.marked((*present(source.text, self._followed), *of_modules))
         if in_classes := hits.marked(present(source.text, self._in_classes)):
             beside = hits.marked((*present(source.text, self._beside), *of_modules))
             helpers = {hits.units[index].node.name for index in beside if hits.class_of(index) < 0 and index >= 0
                        and isinstance(hits.units[index].node, FUNCTIONS)}
-            beside |= hits.marked([Word(name, rf"(?<![\w.]){name}\(") for name in sorted(helpers)])
+            beside |= hits.marked([Word(name, Form(NO_PART, r"\(")) for name in sorted(helpers)])
             classes = {hits.class_of(index) for index in beside}
             computing = classes & {hits.class_of(index) for index in in_classes}
             hits.followed |= {index for index in in_classes | beside if hits.class_of(index) in computing}
