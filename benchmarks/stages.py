@@ -55,7 +55,8 @@ def looked_at(source: Source, without: str = "") -> int:
     if not search(without).passes(source.text):
         return 0
     hits = search(without).hits(source)
-    return sum(hits.units[index].end - hits.units[index].start + 1 for index in hits.searched | hits.followed)
+    followed = (range(hits.units[index].start, hits.units[index].end + 1) for index in hits.followed)
+    return len({*hits.lines, *(line for lines in followed for line in lines)})
 
 
 def rules(tree: Path, found: Statistics) -> str:

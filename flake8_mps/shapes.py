@@ -15,7 +15,8 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from .source import Source
+from .excerpts import Excerpts, Position
+from .source import Source, is_text
 from .words import NO_NAME, NO_PART, Form, Word, names_in, present, words_of
 
 # --- where to look ---------------------------------------------------------------------------------------------------
@@ -124,7 +125,7 @@ def units_of(body: Iterable[ast.stmt]) -> list[Unit]:
     """The units of a body in order; classes are opened, functions are not, and a long text is none."""
     units: list[Unit] = []
     for node in body:
-        if isinstance(node, (ast.Expr, ast.Assign)) and isinstance(node.value, ast.Constant) and node.end_lineno > node.lineno:
+        if is_text(node):
             continue
         start = node.lineno
         if isinstance(node, (*FUNCTIONS, ast.ClassDef)) and node.decorator_list:
@@ -140,11 +141,11 @@ def units_of(body: Iterable[ast.stmt]) -> list[Unit]:
 
 
 class Hits:
-    """The units of a file that are worth a look: ``searched`` for shapes, ``followed`` by facts."""
+    """What of a file is worth a look: the ``lines`` that are searched for shapes, the units ``followed`` by facts."""
 
     def __init__(self, source: Source) -> None:
         self.units = units_of(source.tree.body)
-        self.searched: set[int] = set()
+        self.lines: list[int] = []
         self.followed: set[int] = set()
         self.aliases: frozenset[str] = frozenset()
         self._text = source.text
@@ -170,6 +171,17 @@ class Hits:
                 around.append((index, unit.node.end_lineno or unit.end))
             found.append(around[-1][0])
         return found
+
+    def lines_with(self, words: Iterable[Word]) -> list[int]:
+        """The lines that hold one of the words, in order."""
+        lines: set[int] = set()
+        for word in words:
+            position = word.find(self._text)
+            while position >= 0:
+                line = bisect_right(self._line_offsets, position)
+                lines.add(line)
+                position = word.find(self._text, self._line_offsets[line]) if line < len(self._line_offsets) else -1
+        return sorted(lines)
 
     def marked(self, words: Iterable[Word]) -> set[int]:
         """The units that hold one of the words."""
@@ -233,12 +245,12 @@ class Search:
         return any(word.find(text) >= 0 for word in words) or any(pattern.search(text) for pattern in renamed)
 
     def hits(self, source: Source) -> Hits:
-        """The units that hold a word, or one of this file's names for a canonical name."""
+        """The lines and units that hold a word, or one of this file's names for a canonical name."""
         hits = Hits(source)
         hits.aliases, owners = _aliases(source, self._last, self._owners)
         renamed = [Word(alias, Form(NO_NAME, r"\b")) for alias in sorted(hits.aliases)]
         of_modules = [Word(owner, Form(NO_NAME, self._of_module)) for owner in sorted(owners)]
-        hits.searched = hits.marked((*present(source.text, self._searched), *renamed, *of_modules))
+        hits.lines = hits.lines_with((*present(source.text, self._searched), *renamed, *of_modules))
         hits.followed = hits.marked((*present(source.text, self._followed), *of_modules))
         if in_classes := hits.marked(present(source.text, self._in_classes)):
             beside = hits.marked((*present(source.text, self._beside), *of_modules))
@@ -255,20 +267,20 @@ class Search:
 
         Raises LookupError for a match that is no node of the tree: the two parsers disagree on this text.
         """
-        if not hits.searched:
+        if not hits.lines:
             return []
         from ast_grep_py import SgRoot  # a file that fails the gate does not load it
 
-        text = _masked(source.for_search, hits)
+        excerpts = Excerpts(source, hits.lines)
         wanted: dict[tuple, ast.AST | None] = {}
-        for match in SgRoot(text, "python").root().find_all(self._config(names_in(source.text), hits.aliases)):
-            start, end = match.range().start, match.range().end
-            stars = _leading_stars(source, start.line, start.column)
-            wanted[(
-                _NODES[match.kind()], start.line + 1, source.byte_column(start.line + 1, start.column + stars),
-                end.line + 1, source.byte_column(end.line + 1, end.column),
-            )] = None
-        _locate([hits.units[index].node for index in sorted(hits.searched)], wanted)
+        holding: dict[ast.AST, None] = {}
+        for match in SgRoot(excerpts.text, "python").root().find_all(self._config(names_in(source.text), hits.aliases)):
+            found = match.range()
+            start, end = (excerpts.position(place.line, place.column) for place in (found.start, found.end))
+            stars = _leading_stars(source, start)
+            wanted[_NODES[match.kind()], start.line, start.column + stars, end.line, end.column] = None
+            holding[start.excerpt] = None
+        _locate(list(holding), wanted)
         missing = [key for key, node in wanted.items() if node is None]
         if missing:
             raise LookupError(f"no {missing[0][0].__name__} at line {missing[0][1]}, byte {missing[0][2]}")
@@ -305,21 +317,10 @@ def _tail(words: Iterable[str]) -> str:
     return rf"(?:^|[^A-Za-z0-9_])(?:{'|'.join(words)})[ \t\r\n)]*$"
 
 
-def _masked(text: str, hits: Hits) -> str:
-    """The text with empty lines for all units without a word: as quick to parse as what is left, and every position
-    is that of the file."""
-    lines = text.split("\n")
-    kept = [""] * len(lines)
-    for index, unit in enumerate(hits.units):
-        if index in hits.searched or isinstance(unit.node, ast.ClassDef):
-            kept[unit.start - 1 : unit.end] = lines[unit.start - 1 : unit.end]
-    return "\n".join(kept)
-
-
-def _leading_stars(source: Source, line: int, column: int) -> int:
+def _leading_stars(source: Source, start: Position) -> int:
     """ast-grep takes the star of ``a[*f()]`` into the call."""
-    text = source.lines[line]
-    return len(text[column:]) - len(text[column:].lstrip("*")) if text[column : column + 1] == "*" else 0
+    text = source.lines[start.line - 1].encode("utf-8", "surrogatepass")[start.column : start.column + 3]
+    return len(text) - len(text.lstrip(b"*"))
 
 
 def _locate(nodes: list[Any], wanted: dict[tuple, ast.AST | None]) -> None:

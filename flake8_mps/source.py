@@ -96,11 +96,6 @@ class Source:
     def lines(self) -> list[str]:
         return self.text.split("\n")
 
-    @cached_property
-    def for_search(self) -> str:
-        """The text at the same positions, without the characters that ast-grep refuses: lone surrogates and NUL."""
-        return _UNSEARCHABLE.sub("?", self.text)
-
     def nodes(self, kind: type[Node]) -> list[Node]:
         """The nodes of a type, from the outside in: one walk for all who ask."""
         return self._nodes.get(kind, [])  # type: ignore[return-value]
@@ -239,6 +234,17 @@ class _NoOptions(argparse.Namespace):
 
     def __getattr__(self, name: str) -> None:
         return None
+
+
+def searchable(text: str) -> str:
+    """A text at the same positions, without the characters that ast-grep refuses: lone surrogates and NUL."""
+    return _UNSEARCHABLE.sub("?", text)
+
+
+def is_text(node: ast.AST) -> bool:
+    """True for a docstring, and for a text over many lines that is given a name: no code is in it."""
+    is_value = isinstance(node, (ast.Expr, ast.Assign)) and isinstance(node.value, ast.Constant)
+    return is_value and node.end_lineno != node.lineno  # type: ignore[attr-defined]
 
 
 def _is_dotted(node: ast.expr) -> bool:

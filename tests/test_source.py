@@ -12,7 +12,7 @@ import pytest
 
 from flake8_mps.finding import Finding, Severity, Span, World
 from flake8_mps.notebook import NotPython, read_notebook
-from flake8_mps.source import Source, Unreadable, parse, read_source
+from flake8_mps.source import Source, Unreadable, parse, read_source, searchable
 
 
 def source_of(text: str) -> Source:
@@ -147,10 +147,9 @@ def test_lines_end_at_newlines_only() -> None:
     assert source_of("a\x0c\nb = '\u2028\x1c\x85'\n").lines == ["a\x0c", "b = '\u2028\x1c\x85'", ""]
 
 
-def test_the_text_for_search_keeps_every_position() -> None:
-    source = Source("x = '\ud800\0é'\n", ast.parse(""), "a.py")
-    assert source.for_search == "x = '??é'\n"
-    assert source_of("x = 'é'\n").for_search == "x = 'é'\n"
+def test_a_searchable_text_keeps_every_position() -> None:
+    assert searchable("x = '\ud800\0é'\n") == "x = '??é'\n"
+    assert searchable("x = 'é'\n") == "x = 'é'\n"
 
 
 def test_a_plain_file_has_no_cells() -> None:

@@ -102,4 +102,4 @@ def test_a_method_of_something_else_is_no_word(call: str) -> None:
     from flake8_mps.linter import search
 
     text = f"import torch\n\n\ndef use(config, json, pickle, file):\n    {call}\n"
-    assert not search().hits(Source(text, ast.parse(text), "use.py")).searched
+    assert not search().hits(Source(text, ast.parse(text), "use.py")).lines
