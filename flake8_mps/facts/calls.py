@@ -232,6 +232,7 @@ def _unknown(run: Interpreter, node: ast.Call, args: Arguments) -> Value:
         name = callee.name if isinstance(callee, Name) else ""
         leaves = name in tables.LEAVES_MODULES or name.startswith(tables.LEAVES_MODULES_PREFIXES)
         uses = not name.startswith(("builtins.", "logging.")) and name.partition(".")[0] not in tables.NOT_TORCH
+        run.devices.handed_on(telling if uses else ())
         for value in telling:
             if uses:
                 run.devices.chosen(run, value, node)

@@ -6,7 +6,7 @@ import ast
 import functools
 from typing import TYPE_CHECKING
 
-from . import releases, tables
+from . import kinds, releases, tables
 from .guards import AS_WRITTEN, NOTHING, ONCE_PORTED, Fact, Guards, common, contradicts, has
 from .names import asks_for_cuda, last_name, question
 from .values import CPU, OUTSIDE_DEVICE, UNKNOWN, Const, Device, Flag, Items, Name, Tensor, Value, join
@@ -252,8 +252,8 @@ def _is_literal(value: Value) -> bool:
 
 
 def _compared(run: Interpreter, left: Value, left_node: ast.expr, right: Value, operator: ast.cmpop) -> Flag | None:
-    if _is_provider(left) or _is_provider(right):
-        return either("onnxruntime", left_node)
+    if (named := kinds.compared(left, right, left_node)) is not None:
+        return named
     if isinstance(right, Device):
         return _is_device(right, left_node, left) if isinstance(operator, (*_SAME, *_OTHER)) else None
     if isinstance(right, Items):
@@ -271,6 +271,8 @@ def _compared(run: Interpreter, left: Value, left_node: ast.expr, right: Value, 
     if right.value is None or isinstance(right.value, bool):
         if right.value is None and isinstance(left, Device):
             return _is_left_out(left)
+        if right.value is None and last_name(left_node).endswith("stream") and "cuda.Stream" in run.source.text:
+            return either("cuda", left_node).opposite()  # a stream of CUDA's, or none
         holds = bool(right.value)
         same = isinstance(operator, (*_SAME, *_OTHER))
         return (flag if holds else flag.opposite()) if same and flag != NO_FLAG else None
@@ -322,13 +324,6 @@ def _count(flag: Flag, operator: ast.cmpop, number: int) -> Flag | None:
     if isinstance(operator, (ast.Eq, ast.NotEq)):
         return flag.opposite() if number == 0 else _at_most(flag)
     return None
-
-
-def _is_provider(value: Value) -> bool:
-    """``"CUDAExecutionProvider"``, or several such: how ONNX Runtime computes, which no PyTorch device decides."""
-    if isinstance(value, Items):
-        return bool(value.items) and all(map(_is_provider, value.items))
-    return isinstance(value, Const) and tables.PROVIDER.match(str(value.value)) is not None
 
 
 def _is_left_out(device: Device) -> Flag | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from . import tables
 from .guards import AS_WRITTEN, NOTHING, Guards, cause, contradicts, has
 from .names import dotted, names_device, subject
-from .values import OUTSIDE_DEVICE, OUTSIDE_PLACE, UNKNOWN, Const, Device, Flag, Name, Place, TensorType, Value
+from .values import OUTSIDE_DEVICE, OUTSIDE_PLACE, UNKNOWN, Const, Device, Flag, Items, Name, Place, TensorType, Value
 
 if TYPE_CHECKING:
     from .frames import Frame
@@ -25,14 +25,15 @@ _ASKS = ("cuda", "cuda-device")  # a condition that asks for CUDA, in the machin
 _ELSEWHERE = {"mac": True, "mps": True, "past": False, "behind": False, "torch": True, "onnxruntime": False}  # what these keep from a Mac
 
 
-_SAYS_LITTLE = ("named", "local", "made")
+_SAYS_LITTLE = ("named", "local", "made", "option")
 
 
 class Use(NamedTuple):
     """A use of a CUDA device.
 
     ``how``: an ``argument``, a ``map_location``, a ``method`` (.cuda()), a ``type`` (torch.cuda.FloatTensor); or, which
-    says less: ``named`` where others can see it, ``local`` for a variable, ``made`` by torch.device().
+    says less: ``named`` where others can see it, ``local`` for a variable, ``made`` by torch.device(), ``option`` for a
+    default of the command line.
     """
 
     how: str
@@ -100,6 +101,8 @@ class DeviceLog:
         self.excused: set[ast.AST] = set()
         self.alternatives: set[ast.AST] = set()  # met the CPU where paths join
         self.or_none: set[ast.AST] = set()  # met None there: where nothing is done with one, it is no choice
+        self.options_read: set[ast.AST] = set()  # defaults of the command line that the file asks for
+        self.handed: set[ast.AST] = set()  # what functions that the file does not show were given
         self.narrowed: dict[ast.AST, Guards] = {}  # what holds where a literal has got past the last choice
         self.trail: list[ast.AST] = []
         self.moved: list[str] = []  # the names of what was moved to MPS
@@ -160,8 +163,10 @@ class DeviceLog:
             self.excused.update(place.origin for place in value.places if place.origin is not None)
 
     def used(self, run: Interpreter, value: Value, node: ast.AST, how: str, extra: Guards = NOTHING) -> None:
-        """A value is put where a device belongs; in a method called ``cuda``, that is what its caller asked for."""
-        if isinstance(value, Device) and run.frame.name != "cuda":
+        """A value is put where a device belongs; in a method called ``cuda``, that is what its caller asked for, and so is
+        what a function of such a name gives."""
+        asked_for = run.frame.name == "cuda" or "cuda" in run.frame.name and how in _SAYS_LITTLE
+        if isinstance(value, Device) and not asked_for:
             if value.kinds & PORTABLE:
                 self.excuse(value)
             for place in value.places:
@@ -169,6 +174,16 @@ class DeviceLog:
                     if how == "argument" and len(value.places) == 1:
                         run.needs_cuda(node)
                     self.use(place.origin, Use(how, node, place.guards | run.guards | extra))
+
+    def read(self, value: Value) -> Value:
+        """What the command line says, or its default, where the file asks for it."""
+        self.options_read.update(_origins(value))
+        return value
+
+    def handed_on(self, values: Iterable[Value]) -> None:
+        """What becomes of a device that is given to others, they know."""
+        for value in values:
+            self.handed.update(_origins(value))
 
     def moving(self, node: ast.Call, value: Device) -> None:
         """A move to a device that can be MPS."""
@@ -306,6 +321,8 @@ class DeviceLog:
         later = self.narrowed.get(origin, NOTHING)
         uses = [use._replace(guards=use.guards | later) if use.how in _SAYS_LITTLE else use for use in self.uses[origin]]
         uses = [use for use in uses if not contradicts(use.guards, _ELSEWHERE)]
+        if origin in self.options_read - self.handed:
+            uses = [use for use in uses if use.how != "option"]  # the file shows what is done with it
         if origin in self.compared:
             uses = [use for use in uses if use.how != "made"]
         uses = [use for use in uses if use.how not in _SAYS_LITTLE] or uses
@@ -347,6 +364,12 @@ def _mentioned(run: Interpreter, name: str, first: ast.expr, then: ast.expr) -> 
     lines = run.source.lines[first.lineno : then.lineno - 1]
     lines.append(run.source.lines[then.lineno - 1].partition("=")[2])
     return any(re.search(rf"(?<![\w.]){re.escape(name)}\b", line) for line in lines)
+
+
+def _origins(value: Value) -> Iterable[ast.AST]:
+    values = value.items if isinstance(value, Items) else (value,)
+    places = (place for each in values if isinstance(each, Device) for place in each.places)
+    return [place.origin for place in places if place.origin is not None]
 
 
 def _line(node: ast.AST) -> int:

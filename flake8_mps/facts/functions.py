@@ -275,10 +275,16 @@ def defaults(run: Interpreter, node: ast.FunctionDef | ast.AsyncFunctionDef) -> 
         run.guards = guards | {Fact("default", True, default)}
         value = run.eval(default)
         run.values[("default", parameter)] = value  # type: ignore[index]
-        if isinstance(value, Device) and _is_put_to_use(node, parameter.arg):
+        if isinstance(value, Device) and _is_put_to_use(node, parameter.arg) and not _is_called_here(run, node):
             run.devices.named(run, parameter.arg, value)
             run.run_with_defaults.add(node)
     run.guards = guards
+
+
+def _is_called_here(run: Interpreter, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """True for a private function that its file calls: whether a default is left be is seen there."""
+    is_private = node.name.startswith("_") and not node.name.startswith("__")
+    return is_private and len(re.findall(rf"\b{node.name}\(", run.source.text)) > 1
 
 
 def _is_put_to_use(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> bool:
@@ -291,7 +297,7 @@ def _is_put_to_use(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> b
                 return True
         elif isinstance(part, (ast.Compare, ast.JoinedStr)):
             continue
-        elif not isinstance(part, ast.Call) or last_name(part.func) not in tables.LEAVES_DEVICES:
+        elif not isinstance(part, ast.Call) or not tables.LEAVES_DEVICES.match(last_name(part.func)):
             todo.extend(ast.iter_child_nodes(part))
     return False
 

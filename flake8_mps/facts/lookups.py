@@ -99,7 +99,7 @@ def attribute_of(run: Interpreter, receiver: Value, node: ast.Attribute) -> Valu
     elif kind is Class and attr in receiver.info.attributes:
         return receiver.info.attributes[attr]
     elif kind is Namespace and attr in run.options:
-        return run.options[attr]
+        return run.devices.read(run.options[attr])
     elif path in run.attributes:
         return run.attributes[path]
     return OUTSIDE_DEVICE if names_device(attr) else asked_by_name(attr)

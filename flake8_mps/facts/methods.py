@@ -63,7 +63,8 @@ def _by_name(run: Interpreter, node: ast.Call, receiver: Value, attr: str, args:
     """Methods that tell by their names alone."""
     if attr == "add_argument":
         option(run, node, args)
-    elif attr in ("parse_args", "parse_known_args"):
+        return UNKNOWN
+    if attr in ("parse_args", "parse_known_args"):
         return Namespace() if attr == "parse_args" else Items((Namespace(), UNKNOWN))
     elif attr in ("get", "pop") and len(args.positional) == 2 and isinstance(args.positional[1], Device):
         key = node.args[0].value if isinstance(node.args[0], ast.Constant) else ""
@@ -106,14 +107,14 @@ def _left_by_is_cuda(run: Interpreter, node: ast.Call) -> None:
         run.note("numpy-on-device", node.func, "method")
 
 
-def with_default(run: Interpreter, node: ast.Call, name: str, default: Value | None) -> Value:
+def with_default(run: Interpreter, node: ast.Call, name: str, default: Value | None, how: str = "named") -> Value:
     """What the user says, or a default: ``os.environ.get("DEVICE", "cuda")``, ``getattr(args, "device", "cuda")``."""
     if not names_device(name):
         return UNKNOWN
     if not isinstance(default, Device):
         return OUTSIDE_DEVICE
     extra = frozenset({Fact("default", True, node)})
-    run.devices.used(run, default, node, "named", extra)
+    run.devices.used(run, default, node, how, extra)
     return Device(frozenset(p._replace(guards=p.guards | extra) for p in default.places) | OUTSIDE_DEVICE.places)
 
 
@@ -124,7 +125,7 @@ def option(run: Interpreter, node: ast.Call, args: Arguments) -> None:
     long = next((name for name in names if name.startswith("--")), names[0] if names else "")
     dest = long.lstrip("-").replace("-", "_")
     default = args.get(None, "default")
-    value = default if isinstance(default, Flag) else with_default(run, node, dest, default)
+    value = default if isinstance(default, Flag) else with_default(run, node, dest, default, "option")
     if value is not UNKNOWN:
         run.options[dest] = value
 

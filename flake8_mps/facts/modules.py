@@ -34,6 +34,7 @@ def escape(run: Interpreter, args: Arguments) -> Value:
     for value in args.all():
         if type(value) is Module:
             run.env[value.site] = Standing()
+    run.devices.handed_on(args.all())
     return UNKNOWN
 
 

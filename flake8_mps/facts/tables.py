@@ -61,10 +61,10 @@ NOT_TORCH = frozenset({
 OWN_DEVICE_RULES = frozenset({"torch.Generator", "torch.amp.GradScaler", "torch.cuda.amp.GradScaler"})
 
 # Calls that take a device's name and ask for nothing there: they disable themselves, or only answer.
-LEAVES_DEVICES = frozenset({
-    "autocast", "GradScaler", "get_autocast_dtype", "is_autocast_enabled", "is_autocast_available", "print", "isinstance",
-    "startswith", "info", "debug", "warning", "warn", "format",
-})
+LEAVES_DEVICES = re.compile(
+    r"(?:autocast|GradScaler|get_autocast_dtype|is_autocast_enabled|is_autocast_available|print|isinstance|startswith|info|"
+    r"debug|warning|warn|format|getattr|str|\w*device_(?:module|backend))$"
+)
 
 # A name that holds a device.
 DEVICE_NAME = re.compile(r"(?:^|_)(?:device|dev)(?:_name|_str|_string)?$", re.IGNORECASE)
