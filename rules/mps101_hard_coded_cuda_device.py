@@ -45,7 +45,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .. import devices, edits
+from .. import edits
+from ..edits import devices
 from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, conflicts
 

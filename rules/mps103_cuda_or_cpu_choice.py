@@ -39,7 +39,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .. import choices, edits
+from .. import edits
+from ..edits import choices
 from ..finding import Finding, Fix
 from ..rule import Example, Rule, RunsOnCpu, Severity, World, conflicts
 
@@ -65,7 +66,8 @@ class CudaOrCpuChoice(Rule):
         yield self.finding(span, message)
 
     def fix(self, event: Event, finding: Finding, facts: Facts) -> Fix | None:
-        return edits.unsafe(*choices.with_mps(facts, event.node))
+        mended = choices.of_tensor if facts.asks_of_a_tensor(event) else choices.with_mps
+        return edits.unsafe(*mended(facts, event.node))
 
     bad = [
         Example("""

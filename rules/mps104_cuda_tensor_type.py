@@ -24,8 +24,9 @@ Say dtype and device, each by its own name:
 For `torch.cuda.DoubleTensor` take `torch.float32` as well: MPS has no float64.
 
 ## Fix safety
-There is no automatic fix. `FloatTensor(3)` makes three uninitialised numbers and `FloatTensor([3])` makes the number 3,
-so the right replacement depends on the argument; and a default device moves more than a default tensor type does.
+`FloatTensor(3)` makes three uninitialised numbers and `FloatTensor([3])` makes the number 3, so there is a fix only where
+the argument shows which is meant, and for casts. Unsafe: the device at hand may be another, DoubleTensor becomes float32,
+and a default device moves more than a default tensor type does.
 
 ## Sources
 - torch 2.13, executed on the CPU build; no release is known to differ. Type calls and the default type are refused in
@@ -39,7 +40,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from ..edits import tensors
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, conflicts
 
 if TYPE_CHECKING:
@@ -71,6 +73,9 @@ class CudaTensorType(Rule):
         if (dtype := _TYPES.get(event.detail)) is not None:
             message = f"{event.detail} needs CUDA; write {_INSTEAD[event.how].format(dtype)}"
             yield self.finding(facts.source.token(event.node), message)
+
+    def fix(self, event: Event, finding: Finding, facts: Facts) -> Fix | None:
+        return tensors.of_cuda_type(facts, event)
 
     bad = [
         Example("""

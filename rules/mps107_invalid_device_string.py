@@ -17,7 +17,8 @@ Write the name in lower case, or choose a device at run time:
     device = torch.accelerator.current_accelerator() or torch.device("cpu")     # torch >= 2.6
 
 ## Fix safety
-There is no automatic fix: `"gpu"` says that a GPU is wanted, not which.
+A name in capitals is written as PyTorch spells it: safe, it raised everywhere. The others are left to the author: `"gpu"`
+says that a GPU is wanted, not which.
 
 ## Sources
 - torch 2.13, executed on the CPU build: `parse_type` in `c10/core/Device.cpp`, called by `torch.device`, by `.to` and by
@@ -32,7 +33,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from ..edits import tensors
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, RunsOnCpu, Severity, World, calls, keywords, literals, methods
 
 if TYPE_CHECKING:
@@ -61,6 +63,9 @@ class InvalidDeviceString(Rule):
                 instead = f'write "{text.value.lower()}"' if name in ("mps", "cpu") else "choose cuda, mps or cpu at run time"
                 message = f'"{text.value}" is no device of PyTorch; {instead}'
                 yield self.finding(facts.source.token(text), message, severity=severity)
+
+    def fix(self, found: ast.Call | ast.keyword, finding: Finding, facts: Facts) -> Fix | None:
+        return tensors.named_device(facts, finding)
 
     bad = [
         Example("""

@@ -22,8 +22,8 @@ A program that is of no use without a GPU asks for any: `if not torch.accelerato
 before 2.6 `if not (torch.cuda.is_available() or torch.backends.mps.is_available()): ...`.
 
 ## Fix safety
-There is no automatic fix. A refusal often stands for a reason: kernels written in CUDA, NCCL, a library of NVIDIA's.
-Such a line says so, in `# noqa: MPS109  CUDA only: <reason>`.
+The question becomes one for any accelerator, and an assertion a warning. Unsafe: a refusal often stands for a reason, such
+as kernels written in CUDA, NCCL, a library of NVIDIA's. Such a line says so, in `# noqa: MPS109  CUDA only: <reason>`.
 
 ## Sources
 - torch 2.13, executed on the CPU build: `is_available` and `device_count` in `torch/cuda/__init__.py`. All releases.
@@ -36,7 +36,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from ..edits import machine
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, conflicts
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ class RefusesWithoutCuda(Rule):
         message = "ends without CUDA, so on every Mac; unless only CUDA has the kernels, accept any accelerator"
         severity = Severity.INFO if event.how == "asked for" else None
         yield self.finding(facts.source.token(facts.question(event.node)), message, severity=severity)
+
+    def fix(self, event: Event, finding: Finding, facts: Facts) -> Fix | None:
+        return machine.refusal(facts, event.node)
 
     bad = [
         Example("""

@@ -42,7 +42,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .. import devices
+from ..edits import devices
 from ..facts.names import last_name
 from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, calls, checkpoint

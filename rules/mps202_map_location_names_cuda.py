@@ -44,7 +44,7 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .. import devices
+from ..edits import devices
 from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, calls, checkpoint
 

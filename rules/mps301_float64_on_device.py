@@ -26,8 +26,8 @@ Or do the step that needs the precision on the CPU, and move its result:
 Both run on CUDA, on MPS and on the CPU.
 
 ## Fix safety
-There is no automatic fix: float32 has 7 decimal digits where float64 has 16, on CUDA too once the code is changed. Sums
-over millions of values, cumulative products and rotary frequencies are where that shows.
+float32 takes the place of float64, where that is written. Unsafe: it has 7 decimal digits where float64 has 16, on CUDA too
+once the code is changed. Sums over millions of values, cumulative products and rotary frequencies are where that shows.
 
 ## Sources
 - pytorch/pytorch#122602: closed as expected behaviour, in all releases. The texts were read from the library of torch
@@ -41,7 +41,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from ..edits import tensors
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, conflicts
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class Float64OnDevice(Rule):
         is_method = event.node is getattr(facts.parent(event.node), "func", None)
         span = facts.source.attribute(event.node) if is_method else facts.source.token(event.node)
         yield self.finding(span, "MPS has no float64; use float32, or do this step on the CPU", trail=event.trail)
+
+    def fix(self, event: Event, finding: Finding, facts: Facts) -> Fix | None:
+        return tensors.narrower(facts, event.node)
 
     bad = [
         Example("""

@@ -24,8 +24,8 @@ Cast before the move, as early as you like:
 All of these run on CUDA, on MPS and on the CPU.
 
 ## Fix safety
-There is no automatic fix. Where the tensor meets float32 weights it had to be cast anyway, and a cast before the move
-changes nothing but halves what is copied. Where it stayed float64 on CUDA, results lose digits there too.
+A cast to float32 goes before the move. Unsafe: where the tensor meets float32 weights it had to be cast anyway, and this
+changes nothing but halves what is copied; where it stayed float64 on CUDA, results lose digits there too.
 
 ## Sources
 - `aten/src/ATen/mps/EmptyTensor.cpp`, read from the library of torch 2.13; all releases, and pytorch/pytorch#122602
@@ -39,7 +39,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from ..edits import tensors
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, conflicts
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ class Float64FromNumpyMoved(Rule):
         span = source.token(event.node) if event.how == "factory" else source.attribute(event.node)
         message = "NumPy made this float64, and MPS has none; cast to float32 before the move"
         yield self.finding(span, message, trail=event.trail)
+
+    def fix(self, event: Event, finding: Finding, facts: Facts) -> Fix | None:
+        return tensors.cast_first(facts, event)
 
     bad = [
         Example("""

@@ -25,8 +25,9 @@ that step to the CPU:
 All of these run on CUDA, on MPS and on the CPU.
 
 ## Fix safety
-There is no automatic fix: complex64 has 7 decimal digits where complex128 has 16, on CUDA too once the code is changed.
-Weights stored as float8 take twice the memory as float16.
+complex64 takes the place of complex128, and float32 that of a default of float64. Unsafe: complex64 has 7 decimal digits
+where complex128 has 16, on CUDA too once the code is changed. float8 is left to the author: weights stored as float16 take
+twice its memory.
 
 ## Sources
 - `getMPSDataType` in `aten/src/ATen/native/mps/OperationUtils.mm` and `aten/src/ATen/mps/EmptyTensor.cpp`; texts read from
@@ -38,7 +39,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from .. import edits
+from ..edits import tensors
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, conflicts
 
 if TYPE_CHECKING:
@@ -70,6 +73,13 @@ class UnsupportedDtype(Rule):
         is_method = event.node is getattr(facts.parent(event.node), "func", None)
         span = source.attribute(event.node) if is_method else source.token(event.node)
         yield self.finding(span, f"MPS has no {event.how}; {_INSTEAD[event.how]}", trail=event.trail)
+
+    def fix(self, event: Event, finding: Finding, facts: Facts) -> Fix | None:
+        if event.kind == "float64-default":
+            return tensors.default_dtype(facts, event.node)
+        if event.how != "complex128":
+            raise edits.NoFix("which dtype of 16 bits is wanted is the author's to say")
+        return tensors.narrower(facts, event.node, "complex64")
 
     bad = [
         Example("""

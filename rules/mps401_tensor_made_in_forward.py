@@ -27,8 +27,8 @@ Make it where the input is:
 on MPS and on the CPU. What never changes is better made once, in `__init__`, and kept with `self.register_buffer`.
 
 ## Fix safety
-There is no automatic fix: which input gives the device is the author's to say. For random numbers, `device=` also
-chooses another generator, so that a seed gives other numbers than it gave on the CPU.
+In `forward`, it is made with the device of an input of the module. Unsafe: which input gives the device is a guess, and for
+random numbers `device=` also chooses another generator, so that a seed gives other numbers than it gave on the CPU.
 
 ## Sources
 - Texts of torch 2.13: `TensorIterator.cpp`, and `Linear.mm`, `OperationUtils.mm` in ATen's `native/mps`.
@@ -41,7 +41,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from ..edits import tensors
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, conflicts
 
 if TYPE_CHECKING:
@@ -61,11 +62,12 @@ class TensorMadeInForward(Rule):
     def check(self, event: Event, facts: Facts) -> Iterator[Finding]:
         if facts.out_of_reach_once_ported(event):
             return
-        factory = (facts.name(event.node) or "").rpartition(".")[2]
-        takes_none = factory in _NO_DEVICE or factory.endswith("Tensor")
-        instead = "move it: .to(x.device)" if takes_none else "write device=x.device"
+        instead = "move it: .to(x.device)" if _takes_none(event, facts) else "write device=x.device"
         message = f"made on the CPU, it meets the module's input on the device; {instead}"
         yield self.finding(facts.source.token(event.node), message, trail=event.trail)
+
+    def fix(self, event: Event, finding: Finding, facts: Facts) -> Fix | None:
+        return tensors.made_at_input(facts, event, _takes_none(event, facts))
 
     bad = [
         Example("""
@@ -170,3 +172,9 @@ class TensorMadeInForward(Rule):
             Scaled()(torch.zeros(2, 3, device=device))
             """),
     ]
+
+
+def _takes_none(event: Event, facts: Facts) -> bool:
+    """Whether what makes the tensor takes no device=."""
+    factory = (facts.name(event.node) or "").rpartition(".")[2]
+    return factory in _NO_DEVICE or factory.endswith("Tensor")

@@ -26,9 +26,9 @@ Register them, and `.to(device)` takes them along:
 or `nn.Parameter(...)` for a tensor that is to be learned. All of these run on CUDA, on MPS and on the CPU.
 
 ## Fix safety
-There is no automatic fix. A buffer is saved in `state_dict()`, so that older checkpoints lack it: `persistent=False`
-leaves it out. `nn.ModuleList` adds parameters to the checkpoint and to the optimizer; that is what was meant, but it
-changes both.
+The tensor becomes a buffer with `persistent=False`, which leaves it out of `state_dict()`, so that older checkpoints fit;
+the list becomes an `nn.ModuleList`. Unsafe: that adds parameters to the checkpoint and to the optimizer. It is what was
+meant, but it changes both.
 
 ## Sources
 - `Module._apply`, which every move goes through, in `torch/nn/modules/module.py`; `register_buffer` and `ModuleList`:
@@ -42,7 +42,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from ..edits import tensors
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, conflicts
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ class TensorKeptByModule(Rule):
     def check(self, event: Event, facts: Facts) -> Iterator[Finding]:
         if not facts.out_of_reach_once_ported(event):
             yield self.finding(facts.source.token(event.node), _MESSAGES[event.kind], trail=event.trail)
+
+    def fix(self, event: Event, finding: Finding, facts: Facts) -> Fix | None:
+        return tensors.registered(facts, event)
 
     bad = [
         Example("""

@@ -26,8 +26,8 @@ Keep what the call returns:
 or `for images, masks in loader: images, masks = images.to(device), masks.to(device)`. Runs on CUDA, MPS and the CPU.
 
 ## Fix safety
-There is no automatic fix yet. Assigning the result is nearly always what was meant; another name that still refers to
-the old tensor keeps the old one.
+The result is assigned. Unsafe: it is nearly always what was meant, but another name that still refers to the old tensor
+keeps the old one.
 
 ## Sources
 - torch 2.13: `Module.to` and `Module._apply` in `torch/nn/modules/module.py` write to `param.data`; `Tensor.to` is
@@ -42,7 +42,8 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from ..edits import tensors
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, conflicts
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ class DroppedTensorMove(Rule):
         message = f".{name}() gives a new tensor, and nobody keeps it; assign it: x = x.{name}(...)"
         severity = Severity.INFO if event.detail == "cast" else None  # in vain anywhere, not on a Mac alone
         yield self.finding(facts.source.attribute(event.node.func), message, severity=severity, trail=event.trail)
+
+    def fix(self, event: Event, finding: Finding, facts: Facts) -> Fix | None:
+        return tensors.kept(facts, event.node)
 
     bad = [
         Example("""

@@ -23,8 +23,8 @@ Copy to the host first, always:
 tensors with a gradient, which `numpy()` refuses on any device. Runs on CUDA, on MPS and on the CPU.
 
 ## Fix safety
-There is no automatic fix. On the CPU `x.numpy()` shares memory with `x`, also after `.cpu()`; on a device the array is a
-copy, and writing to it leaves the tensor as it was.
+`.cpu()` goes before `.numpy()`: safe, for a tensor that is on the CPU is given back as it is, and shares its memory as
+before; on a device there was an error.
 
 ## Sources
 - `torch/csrc/utils/tensor_numpy.cpp`, text read from the library of torch 2.13 for Macs; all releases.
@@ -37,7 +37,8 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from ..edits import tensors
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, conflicts
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ class NumpyOfDeviceTensor(Rule):
         span = facts.source.attribute(event.node) if is_method else facts.source.token(event.node)
         instead = ".detach().cpu().numpy()" if is_method else "give it x.detach().cpu()"
         yield self.finding(span, f"NumPy cannot read a tensor on the device; {instead}", trail=event.trail)
+
+    def fix(self, event: Event, finding: Finding, facts: Facts) -> Fix | None:
+        return tensors.on_host(facts, event.node)
 
     bad = [
         Example("""

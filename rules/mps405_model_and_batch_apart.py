@@ -30,7 +30,8 @@ Put the model and all that it is given in one place:
 and `device=x.device` for tensors made on the way. Runs on CUDA, MPS and the CPU.
 
 ## Fix safety
-There is no automatic fix: only the author knows on which of the two devices the work belongs.
+An input or an operand that stands on the CPU is moved to the device at hand, or to that of what it meets. Unsafe: only the
+author knows on which of the two devices the work belongs. A model on the CPU and a table that is indexed are left alone.
 
 ## Sources
 - Texts of torch 2.13, from `Linear.mm`, `MPSFallback.mm`, `OperationUtils.mm` (ATen, `native/mps`), `Convolution.cpp`,
@@ -44,7 +45,8 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from ..edits import tensors
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, conflicts
 
 if TYPE_CHECKING:
@@ -75,6 +77,9 @@ class ModelAndBatchApart(Rule):
         if not facts.out_of_reach_once_ported(event):
             place = event.node.func if isinstance(event.node, ast.Call) else event.node
             yield self.finding(facts.source.token(place), _MESSAGES[event.how], trail=event.trail)
+
+    def fix(self, event: Event, finding: Finding, facts: Facts) -> Fix | None:
+        return tensors.together(facts, event)
 
     bad = [
         Example("""

@@ -22,7 +22,8 @@ or, to draw the same numbers on every device, draw on the CPU and move:
 A generator for a DataLoader stays on the CPU: its sampler draws there.
 
 ## Fix safety
-There is no automatic fix: another device draws other numbers from the same seed.
+A generator on CUDA becomes one on the device at hand. Unsafe: another device draws other numbers from the same seed. One of
+the CPU that meets the device is left to the author.
 
 ## Sources
 - torch 2.13, executed on the CPU build: `CUDAHooksInterface.h` refuses a CUDA generator. The other text is
@@ -36,8 +37,10 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from .. import edits
+from ..edits import devices
 from ..facts.values import Device
-from ..finding import Finding
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, beside, calls, keywords
 
 if TYPE_CHECKING:
@@ -75,6 +78,12 @@ class GeneratorDevice(Rule):
         if device is not None and _may_be_mps(device, facts) and _is_on_cpu(keyword.value, facts):
             message = "a generator of the CPU cannot draw on the device; write torch.Generator(device=device)"
             yield self.finding(facts.source.token(keyword), message)
+
+    def fix(self, node: ast.Call | ast.keyword, finding: Finding, facts: Facts) -> Fix | None:
+        if isinstance(node, ast.keyword):
+            raise edits.NoFix("on which device to draw is the author's to say")
+        device = facts.argument(node, "device", position=0)
+        return edits.unsafe(*devices.literal(facts, facts.cuda_named_in(device)[0])) if device is not None else None
 
     bad = [
         Example("""

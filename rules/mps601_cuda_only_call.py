@@ -25,7 +25,10 @@ Guard what only a CUDA device has. Before a clock is read, every GPU has to fini
 `set_device()` goes: a Mac has one GPU, and `.to(device)` says where tensors live.
 
 ## Fix safety
-There is no automatic fix: only the author knows whether a Mac has to do something instead.
+`torch.cuda.synchronize()` becomes `torch.accelerator.synchronize()` under its guard, and any other call that is a statement
+is kept for CUDA: safe. Unsafe: a figure in the middle of an expression gets a value for other machines, a statement around
+it is kept for CUDA, and events that only measure time give way to `time.perf_counter()`, whose figures include the CPU's
+work. Streams, graphs and the like are left to the author.
 
 ## Sources
 - Each name was executed on torch 2.13 without CUDA. The wheel for Macs holds the same Python: `_lazy_init` in
@@ -39,7 +42,8 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from ..edits import machine
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, calls
 
 if TYPE_CHECKING:
@@ -111,6 +115,9 @@ class CudaOnlyCall(Rule):
             return
         message = f"{name.removeprefix('torch.')}() needs CUDA; {_INSTEAD.get(name, _GUARD)}"
         yield self.finding(facts.source.token(call.func), message, severity=Severity.INFO if facts.optional(call) else None)
+
+    def fix(self, call: ast.Call, finding: Finding, facts: Facts) -> Fix | None:
+        return machine.cuda_call(facts, call)
 
     bad = [
         Example("""

@@ -19,8 +19,9 @@ Name the type of the device that computes:
 Who wants it on CUDA alone can say so: `enabled=device.type == "cuda"` is not reported.
 
 ## Fix safety
-There is no automatic fix. On a CUDA machine nothing changes, if the dtype is named: CUDA's own default is float16, that
-of the CPU bfloat16. MPS takes float16 since torch 2.5 and bfloat16 since 2.6; before, it warns and computes in float32.
+The type of the device at hand is named; arguments stay. On a CUDA machine nothing changes. Unsafe: where there was no CUDA
+it was switched off, and is on from now on. CUDA's own default is float16, that of the CPU bfloat16. MPS takes float16 since
+torch 2.5 and bfloat16 since 2.6; before, it warns and computes in float32.
 
 ## Sources
 - torch 2.13, `torch/amp/autocast_mode.py`, executed on the CPU build, whose Python files are those of the Mac's.
@@ -34,7 +35,8 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from ..edits import machine
+from ..finding import Finding, Fix
 from ..rule import Example, Rule, Severity, Warns, World, calls
 
 if TYPE_CHECKING:
@@ -60,6 +62,9 @@ class CudaOnlyAutocast(Rule):
         if name == _CUDA and not facts.for_older_torch(call) or facts.names_cuda_alone(call, "device_type", 0):
             message = "CUDA's autocast switches itself off on a Mac; write torch.autocast(device.type, ...)"
             yield self.finding(facts.source.token(call.func), message)
+
+    def fix(self, call: ast.Call, finding: Finding, facts: Facts) -> Fix | None:
+        return machine.autocast(facts, call, _CUDA)
 
     bad = [
         Example("""

@@ -18,8 +18,8 @@ Name the type of the device that computes:
 `GradScaler("mps")` works since torch 2.8. Before, `step` raises on MPS: bfloat16, or float32, needs no scaler.
 
 ## Fix safety
-There is no automatic fix: with torch before 2.8 naming MPS turns a silence into an error. On a CUDA machine nothing
-changes.
+The type of the device at hand is named. On a CUDA machine nothing changes. Unsafe: with torch before 2.8 naming MPS turns a
+silence into an error.
 
 ## Sources
 - torch 2.13, `torch/amp/grad_scaler.py` and `torch/cuda/amp/grad_scaler.py`, executed on the CPU build, whose Python
@@ -34,7 +34,8 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from ..edits import machine
+from ..finding import Finding, Fix
 from ..rule import Example, Rule, Severity, Warns, World, calls
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class CudaOnlyGradScaler(Rule):
         if name == _CUDA and not facts.for_older_torch(call) or _is_for_cuda(call, facts):
             message = "CUDA's GradScaler switches itself off on a Mac; write torch.amp.GradScaler(device.type)"
             yield self.finding(facts.source.token(call.func), message)
+
+    def fix(self, call: ast.Call, finding: Finding, facts: Facts) -> Fix | None:
+        return machine.grad_scaler(facts, call, _CUDA)
 
     bad = [
         Example("""

@@ -19,7 +19,8 @@ Gloo sends tensors of the CPU, not of MPS. A Mac has one GPU, so a program that 
 group at all.
 
 ## Fix safety
-There is no automatic fix: with Gloo the group begins, and the first `all_reduce` of a tensor on MPS raises.
+`"nccl"` is kept for CUDA, with `"gloo"` elsewhere. Unsafe: with Gloo the group begins, and the first `all_reduce` of a tensor
+on MPS raises.
 
 ## Sources
 - torch 2.13, `torch/distributed/distributed_c10d.py`, executed on the CPU build, whose Python files are those of the
@@ -34,7 +35,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from .. import edits
+from ..edits import machine
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Runs, Severity, World, calls, methods
 
 if TYPE_CHECKING:
@@ -70,6 +73,9 @@ class NcclBackend(Rule):
                 severity = Severity.WARNING if facts.optional(call) or _is_asked_for(call, facts) else None
                 message = 'no Mac has NCCL; write "nccl" if torch.cuda.is_available() else "gloo"'
                 yield self.finding(facts.source.token(value), message, severity=severity)
+
+    def fix(self, call: ast.Call, finding: Finding, facts: Facts) -> Fix | None:
+        return edits.unsafe(*machine.for_cuda(facts, machine.node_at(facts, finding.span, ast.Constant), '"gloo"'))
 
     bad = [
         Example("""

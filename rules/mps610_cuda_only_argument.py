@@ -26,7 +26,8 @@ Ask for what is everywhere, or for CUDA's only where CUDA is:
 Leave `capturable` out: it is for CUDA graphs. Load in `torch.float16` rather than in 8 or 4 bits.
 
 ## Fix safety
-There is no automatic fix. `"sdpa"` and 16 bits give nearly the same numbers, at another cost of memory and time.
+The argument is kept for CUDA, with `"sdpa"` or False elsewhere. Unsafe: `"sdpa"` and 16 bits give nearly the same numbers, at
+another cost of memory and time.
 
 ## Sources
 - torch 2.13, executed on the CPU build: `_get_capturable_supported_devices` in `torch/optim/optimizer.py`.
@@ -41,8 +42,10 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from .. import edits
+from ..edits import machine
 from ..facts.third_party import ARGUMENTS, KNOWS_ARGUMENTS, Argument
-from ..finding import Finding
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, World, keywords, methods
 
 if TYPE_CHECKING:
@@ -68,6 +71,14 @@ class CudaOnlyArgument(Rule):
         elif (row := ARGUMENTS[found.arg or ""]) and _fits(found, row, facts):
             message = f"{found.arg}={ast.unparse(found.value)} {row.needs}; {row.instead}"
             yield self.finding(facts.source.token(found), message)
+
+    def fix(self, found: ast.keyword | ast.Call, finding: Finding, facts: Facts) -> Fix | None:
+        if not isinstance(found, ast.keyword):
+            raise edits.NoFix("what to do without it is the author's to say")
+        elsewhere = '"sdpa"' if found.arg == "attn_implementation" else "False"
+        if elsewhere == "False" and facts.literal(found.value) is not True:
+            raise edits.NoFix("what to ask for in its place is the author's to say")
+        return edits.unsafe(*machine.for_cuda(facts, found.value, elsewhere))
 
     bad = [
         Example("""

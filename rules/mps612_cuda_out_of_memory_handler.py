@@ -17,8 +17,9 @@ Catch what both raise, and tell it by its text:
             raise
 
 ## Fix safety
-There is no automatic fix: a RuntimeError can be many things, and a handler that does not ask would hide them. On a CUDA
-machine nothing changes, for CUDA's error says "out of memory" too.
+The handler takes a RuntimeError, and raises it again unless its text says "out of memory". Unsafe, though on a CUDA machine
+nothing changes, for CUDA's error says so too: a handler beside it could have caught the other. One of several handlers,
+or of several errors, is left to the author.
 
 ## Sources
 - torch 2.13, executed: `torch.cuda.OutOfMemoryError is torch.OutOfMemoryError`, its base is RuntimeError. The message
@@ -32,7 +33,8 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from ..edits import machine
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Runs, Severity, World, conflicts
 
 if TYPE_CHECKING:
@@ -54,6 +56,9 @@ class CudaOutOfMemoryHandler(Rule):
         if not facts.guarded(event.node) and not _is_caught_beside(event.node, facts):
             message = 'MPS raises a plain RuntimeError; catch that and look for "out of memory" in its text'
             yield self.finding(facts.source.token(event.node), message)
+
+    def fix(self, event: Event, finding: Finding, facts: Facts) -> Fix | None:
+        return machine.memory_handler(facts, event.node)
 
     bad = [
         Example("""

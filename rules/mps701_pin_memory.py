@@ -19,8 +19,7 @@ Pin only for CUDA:
 and leave `.pin_memory()` to code that runs only there.
 
 ## Fix safety
-There is no automatic fix: which device the batches go to is not to be read off the loader. On a CUDA machine both
-replacements pin as before.
+`True` becomes `torch.cuda.is_available()`, and `x.pin_memory()` is kept for CUDA: safe, a CUDA machine pins as before.
 
 ## Sources
 - `_BaseDataLoaderIter.__init__` in `torch/utils/data/dataloader.py`, torch 2.13: "Currently, pin_memory would raise
@@ -35,9 +34,10 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..edits import machine
 from ..facts.tables import FACTORIES
 from ..facts.values import Class, Const, Function, Table
-from ..finding import Finding
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, Severity, Warns, World, calls, keywords, methods
 
 if TYPE_CHECKING:
@@ -70,6 +70,9 @@ class PinMemory(Rule):
             yield from (self.finding(facts.source.token(key), _LOADER_MESSAGE) for key in _unpacked(node, facts))
         elif not (node.args or node.keywords or _on_demand(node, facts)) and isinstance(node.func, ast.Attribute):
             yield self.finding(facts.source.attribute(node.func), _TENSOR_MESSAGE)
+
+    def fix(self, node: ast.keyword | ast.Call, finding: Finding, facts: Facts) -> Fix | None:
+        return machine.pinned(facts, node, finding)
 
     bad = [
         Example("""
@@ -151,14 +154,6 @@ class PinMemory(Rule):
                 def pin_memory(self):  # called by a loader that pins
                     self.images = self.images.pin_memory()
                     return self
-            """),
-        Example("""
-            import torch
-            from torch.utils.data import DataLoader, TensorDataset
-
-            options = {"batch_size": 2, "pin_memory": True}
-            options["pin_memory"] = torch.cuda.is_available()
-            loader = DataLoader(TensorDataset(torch.zeros(4, 2)), **options)
             """),
     ]
 

@@ -19,7 +19,8 @@ The default backend, and no compiling where torch is too old for it:
     model = torch.compile(model, backend="aot_eager")        # traced, not compiled: runs everywhere
 
 ## Fix safety
-There is no automatic fix: inductor and CUDA graphs differ in speed, memory and what they accept.
+A backend that only CUDA has is kept for CUDA, with `"aot_eager"` elsewhere. Unsafe: backends differ in speed, memory and what
+they accept. For torch before 2.8 there is none to offer.
 
 ## Sources
 - torch 2.13, executed on the CPU build: `lookup_backend` in `torch/_dynamo/backends/registry.py`, `cudagraphs` in
@@ -33,7 +34,9 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from .. import edits
+from ..edits import machine
+from ..finding import Finding, Fix
 from ..rule import Example, Raises, Rule, RunsOnCpu, Severity, World, calls, methods
 
 if TYPE_CHECKING:
@@ -66,6 +69,12 @@ class CompileBackend(Rule):
             if given is None and not facts.has_star(call) or backend:
                 message = "torch.compile does not work on MPS before torch 2.8; require 2.8 or compile for CUDA only"
                 yield self.finding(facts.source.token(call.func), message)
+
+    def fix(self, call: ast.Call, finding: Finding, facts: Facts) -> Fix | None:
+        given = facts.argument(call, "backend")
+        if not isinstance(given, ast.Constant) or facts.literal(given) == "inductor":
+            raise edits.NoFix("torch before 2.8 has nothing to compile with for MPS")
+        return edits.unsafe(*machine.for_cuda(facts, given, '"aot_eager"'))
 
     bad = [
         Example("""

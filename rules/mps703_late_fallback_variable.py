@@ -20,7 +20,8 @@ Set it above the first import of torch, or of anything that imports torch, or in
     PYTORCH_ENABLE_MPS_FALLBACK=1 python train.py
 
 ## Fix safety
-There is no automatic fix: moving the line would change what runs before it. Without a Mac the variable does nothing.
+The line moves above the first import of torch, where os is imported above that. Unsafe: what ran before it now runs behind
+it. Without a Mac the variable does nothing.
 
 ## Sources
 - `TORCH_LIBRARY_IMPL(_, MPS, m)` in `aten/src/ATen/mps/MPSFallback.mm` calls `getenv` in a static initialiser; read in
@@ -34,7 +35,8 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from ..edits import machine
+from ..finding import Finding, Fix
 from ..rule import Example, Rule, Runs, Severity, World, attributes, calls
 
 if TYPE_CHECKING:
@@ -58,6 +60,9 @@ class LateFallbackVariable(Rule):
         if _sets(node, facts) and _is_late(node, facts) and not any(word in facts.source.text for word in _STARTS_OTHERS):
             message = f"{_VARIABLE} is read by import torch; set it above that import"
             yield self.finding(facts.source.token(node.func if isinstance(node, ast.Call) else node), message)
+
+    def fix(self, node: ast.Attribute | ast.Call, finding: Finding, facts: Facts) -> Fix | None:
+        return machine.fallback_variable(facts, node)
 
     bad = [
         Example("""

@@ -20,7 +20,7 @@ Keep the layout for CUDA, where it pays:
 and the same for the batches, whose layout decides that of all layers after them.
 
 ## Fix safety
-There is no automatic fix. The layout changes speed and no value, so a guard changes nothing on a CUDA machine.
+The layout is kept for CUDA, and stays as it is elsewhere: safe, it changes speed and no value, and nothing on a CUDA machine.
 
 ## Sources
 - pytorch/pytorch#175190 (abort in the backward pass of pooling, open in February 2026) and #188371 (BatchNorm).
@@ -34,7 +34,9 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..finding import Finding
+from .. import edits
+from ..edits import machine
+from ..finding import Finding, Fix
 from ..rule import Example, Rule, Runs, Severity, World, keywords
 
 if TYPE_CHECKING:
@@ -60,6 +62,9 @@ class ChannelsLast(Rule):
         if not any(_asks_for_layout(node) for node in facts.around(keyword)):
             message = 'channels_last can abort the backward pass on MPS; keep it for device.type == "cuda"'
             yield self.finding(facts.source.token(keyword), message)
+
+    def fix(self, keyword: ast.keyword, finding: Finding, facts: Facts) -> Fix | None:
+        return edits.safe(*machine.for_cuda(facts, keyword.value, f"{edits.TORCH}.preserve_format"))
 
     bad = [
         Example("""

@@ -20,8 +20,7 @@ from flake8_mps import rules
 PACKAGE, RULES = Path(flake8_mps.__file__).parent, Path(rules.__path__[0])
 
 BASE = {"config", "finding", "source"}
-MENDING = {"choices", "devices", "edits"}
-DECIDING = {*MENDING, "facts", "operators", "rule", "rules", "shapes"}
+DECIDING = {"edits", "facts", "operators", "rule", "rules", "shapes"}
 
 ARROWS: dict[str, set[str]] = {
     "finding": set(),
@@ -37,9 +36,7 @@ ARROWS: dict[str, set[str]] = {
     "facts": {*BASE, "imports", "shapes"},
     "rule": {*BASE, "shapes"},
     "edits": BASE,
-    "choices": {"edits", "finding"},
-    "devices": {"edits", "finding"},
-    "rules": {*BASE, *MENDING, "facts", "operators", "rule"},
+    "rules": {*BASE, "edits", "facts", "operators", "rule"},
     "linter": {*BASE, *DECIDING},
     "fixer": BASE,
     "reports": {"config", "finding", "rule"},

@@ -23,6 +23,21 @@ BAD = [case for case in cases("bad") if case.rule in MENDING]
 
 PARTLY = {
     "MPS103": "a choice by words of the program's own, such as 'gpu', needs its table to know MPS too",
+    "MPS104": "a type with a name of its own, or an argument that may be a size or values",
+    "MPS107": "'gpu' and the like say that a GPU is wanted, not which",
+    "MPS109": "a count of GPUs is no question for one",
+    "MPS303": "float8 needs a decision between the dtypes of 16 bits",
+    "MPS401": "outside of forward, which input gives the device",
+    "MPS402": "a list that is filled in several places",
+    "MPS403": "a move in the middle of an expression has no name to keep it under",
+    "MPS405": "a model on the CPU, a table that is indexed, operands of which neither is written alone",
+    "MPS406": "a generator of the CPU that meets the device",
+    "MPS601": "streams, graphs, contexts, and events that are handed on",
+    "MPS610": "arguments with a text of CUDA's, and calls",
+    "MPS612": "one of several errors or handlers",
+    "MPS701": "what is pinned is computed where it is pinned",
+    "MPS702": "nothing compiles for MPS before torch 2.8",
+    "MPS703": "in a function, or where os is imported behind torch",
 }
 """Rules whose fix leaves some of their examples to the author, and why."""
 

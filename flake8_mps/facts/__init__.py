@@ -17,7 +17,7 @@ from .events import Event
 from .guards import AS_WRITTEN, ONCE_PORTED, Guards, contradicts, has
 from .imported import Project
 from .interpreter import Interpreter
-from .values import UNKNOWN, Class, Const, Device, Function, Name, Tensor, Value
+from .values import CPU, UNKNOWN, Class, Const, Device, Function, Name, Tensor, Value
 
 __all__ = ["Event", "Facts"]
 
@@ -246,6 +246,11 @@ class Facts:
         """True for a tensor, or a batch of them, that was put on a device which may be MPS."""
         value = as_tensor(self.value(node))
         return isinstance(value, Tensor) and value.at in MAYBE_MPS
+
+    def stands_on_cpu(self, node: ast.expr) -> bool:
+        """True for a tensor, or a batch of them, that is certainly on the CPU."""
+        value = as_tensor(self.value(node))
+        return isinstance(value, Tensor) and value.at == CPU
 
     # --- parts of calls ----------------------------------------------------------------------------------------------
 

@@ -140,7 +140,8 @@ def _tried(
 
 def _top(source: Source, line: int) -> int:
     """The first line of the statement at the top of the file that holds a line."""
-    return max((one.lineno for one in source.tree.body if one.lineno <= line), default=line)
+    firsts = (min([one.lineno, *(d.lineno for d in getattr(one, "decorator_list", ()))]) for one in source.tree.body)
+    return max((first for first in firsts if first <= line), default=line)
 
 
 def _left(

@@ -52,7 +52,9 @@ class NotebookDocument(Document):
         for edit in edits:
             cell, span = self._located(edit.span, cells)
             by_cell.setdefault(cell, []).append(Edit(span, edit.text))
-        return cells.edited({cell: apply(*lines_of(cells.texts[cell]), some) for cell, some in by_cell.items()}).encode("utf-8")
+        texts = {cell: apply(*lines_of(cells.texts[cell]), some) for cell, some in by_cell.items()}
+        kept = {cell: text if cells.texts[cell].endswith("\n") else text.rstrip("\n") for cell, text in texts.items()}
+        return cells.edited(kept).encode("utf-8")
 
     def _located(self, span: Span, cells: Cells) -> tuple[int, Span]:
         origins = self.source.origins or []

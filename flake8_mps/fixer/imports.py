@@ -35,7 +35,9 @@ def _without(source: Source, node: ast.Import | ast.ImportFrom, unused: set[str]
     if not kept:
         if before.strip() or behind.strip() or before:  # alone in a block it is needed to hold it
             return []
-        return [Edit(Span(span.line, 0, span.end_line + 1, 0), "")]
+        above, below = source.lines[span.line - 2 : span.line - 1] or [""], source.lines[span.end_line : span.end_line + 1]
+        blank = bool(below) and not above[0].strip() and not below[0].strip() if span.line > 1 else below == [""]
+        return [Edit(Span(span.line, 0, span.end_line + 1 + blank, 0), "")]
     if span.line != span.end_line:
         return _lines(source, node, kept)
     names = ", ".join(map(_written, kept))

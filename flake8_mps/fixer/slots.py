@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import takewhile
@@ -118,7 +119,9 @@ class Slots:
         pairs = zip(plain, [None, *plain], strict=False)
         close = takewhile(lambda pair: pair[1] is None or _is_close(self._source, pair[1], pair[0]), pairs)
         group = [one for one, _ in close]
-        later = next((one for one in group if one.names[0].name > name), None)
+        own = name in sys.stdlib_module_names
+        after = (lambda one: one > name or own and one.partition(".")[0] not in sys.stdlib_module_names)
+        later = next((one for one in group if after(one.names[0].name)), None)
         if later is not None and later.lineno == later.end_lineno:
             return Span(later.lineno, 0, later.lineno, 0), f"import {name}\n"
         last = (group or [None])[-1]

@@ -6,11 +6,11 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from .edits import HAS_MPS, NoFix, indent_of, indent_unit, own_lines, text, wrapped
-from .finding import Edit, Span
+from . import HAS_MPS, NoFix, indent_of, indent_unit, own_lines, text, wrapped
+from ..finding import Edit, Span
 
 if TYPE_CHECKING:
-    from .facts import Facts
+    from ..facts import Facts
 
 _LITERAL = re.compile(r"""[fFrR]?(?P<quote>["'])cuda[^"'\n]*(?P=quote)""")
 _ASKED = re.compile(r"(?:\b\w+\.)*\bcuda\.(?:is_available\(\)|device_count\(\)(?:\s*>=?\s*\d+)?)|\bis_available\(\)")
@@ -39,6 +39,25 @@ def with_mps(facts: Facts, origin: ast.expr) -> tuple[Edit, ...]:
             break
         child = node
     raise NoFix("how it chooses is not written as a condition around it")
+
+
+def of_tensor(facts: Facts, origin: ast.expr) -> tuple[Edit, ...]:
+    """``x = x.to(y.device)`` for ``x = x.cuda() if y.is_cuda else x``, or the same as a statement."""
+    source, node = facts.source, origin
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.args or node.keywords:
+        raise NoFix("what is moved is not to be seen here")
+    for choice in facts.around(node):
+        test = getattr(choice, "test", None)
+        if isinstance(choice, (ast.If, ast.IfExp)) and isinstance(test, ast.Attribute) and test.attr == "is_cuda":
+            moved = f"{text(source, node.func)[: -len('cuda')]}to({text(source, test.value)}.device)"
+            if isinstance(choice, ast.IfExp) and choice.body is node:
+                return (Edit(source.span(choice), moved),)
+            if isinstance(choice, ast.If) and len(choice.body) == 1 and not choice.orelse and isinstance(choice.body[0], ast.Assign):
+                place = own_lines(source, choice)
+                if choice.body[0].value is node and not indent_of(source, place).strip():
+                    target = text(source, choice.body[0].targets[0])
+                    return (Edit(place, f"{target} = {moved}"),)
+    raise NoFix("its condition asks for more than the device of a tensor")
 
 
 def _is_choice_of_cpu(node: ast.expr) -> bool:
@@ -132,4 +151,4 @@ def _elif(facts: Facts, node: ast.If, placed: list[ast.stmt]) -> Edit:
     return Edit(end, f"\n{indent}{'if' if leaves else 'elif'} {_asked(facts, node.test)}:{block}")
 
 
-__all__ = ["with_mps"]
+__all__ = ["of_tensor", "with_mps"]

@@ -13,11 +13,11 @@ import tokenize
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from .finding import CHOICE, CHOICE_TYPE, DEVICE, DEVICE_TYPE, TORCH, Edit, Fix, Safety, Span
+from ..finding import CHOICE, CHOICE_TYPE, DEVICE, DEVICE_TYPE, TORCH, Edit, Fix, Safety, Span
 
 if TYPE_CHECKING:
-    from .facts import Facts
-    from .source import Source
+    from ..facts import Facts
+    from ..source import Source
 
 SAFE, UNSAFE, DISPLAY = Safety.SAFE, Safety.UNSAFE, Safety.DISPLAY
 HAS_CUDA = f"{TORCH}.cuda.is_available()"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from .edits import NoFix, argument_added, behind, choice_for, device_for, is_first, replaced, safe, span, unsafe
-from .finding import DEVICE, Edit, Fix
+from . import NoFix, argument_added, behind, choice_for, device_for, is_first, replaced, safe, span, unsafe
+from ..finding import DEVICE, Edit, Fix
 
 if TYPE_CHECKING:
-    from .facts import Facts
+    from ..facts import Facts
 
 _MAKE_DEVICES = ("torch.device",)
 _TAKE_TEXTS = frozenset({"add_argument", "getenv", "get", "setdefault", "Option", "Argument", "option", "field", "Field", "pop"})
