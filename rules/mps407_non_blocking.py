@@ -7,9 +7,9 @@ keeps the host's memory until it has been read: the values that arrive can be th
 the device to the CPU (`.to("cpu", non_blocking=True)`) the numbers may be read before they are there. Nothing is
 raised; a loss that jumps is all there is to see.
 
-Whether a copy is overtaken is a matter of time, so this is a warning; a hint (info) where the object at hand goes on
-holding what is copied to a device (`self.frames[i].to(device, non_blocking=True)`). It is decided for the program once ported: as
-long as all tensors stay on the CPU the argument does nothing.
+Whether a copy is overtaken is a matter of time, so this is a warning; a hint (info) where the object at hand, or a list
+of the caller's, goes on holding what is copied to a device: `self.frames[i].to(device, non_blocking=True)`. It is
+decided for the program once ported: as long as all tensors stay on the CPU the argument does nothing.
 
 ## Use instead
 Leave it out, or ask for it where it pays:
@@ -35,7 +35,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..edits import machine
-from ..facts.names import names_dtype
+from ..facts.names import last_name, names_dtype
 from ..facts.tables import DTYPES
 from ..facts.values import Device
 from ..finding import Finding, Fix
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 _VIEWS = frozenset({
     "get", "items", "values", "view", "reshape", "expand", "unsqueeze", "squeeze", "permute", "transpose", "detach", "flatten",
 })
+# Parameters that hold what is in them; a loader makes what it gives.
+_HOLD = frozenset({"list", "List", "tuple", "Tuple", "dict", "Dict", "Sequence", "Mapping"})
 
 
 class NonBlocking(Rule):
@@ -152,8 +154,9 @@ def _is_held(around: list[ast.AST], facts: Facts) -> bool:
     return _is_of_object(call.func.value, function, set())
 
 
-def _is_of_object(node: ast.expr, function: ast.FunctionDef, seen: set[str]) -> bool:
-    """Whether an expression looks at what ``self`` holds, by local names and by views."""
+def _is_of_object(node: ast.expr, function: ast.FunctionDef, seen: set[str], is_part: bool = False) -> bool:
+    """Whether an expression looks at what ``self`` holds, by local names and by views, or at part of what is in a list
+    that the function was given."""
     depth = 0
     while isinstance(node, (ast.Attribute, ast.Subscript)) or isinstance(node, ast.Call) and _is_view(node):
         node, depth = (node.func if isinstance(node, ast.Call) else node).value, depth + 1  # type: ignore[attr-defined]
@@ -161,11 +164,12 @@ def _is_of_object(node: ast.expr, function: ast.FunctionDef, seen: set[str]) -> 
         return False
     if node.id == "self":
         return depth > 0
-    if any(parameter.arg == node.id for parameter in ast.walk(function.args) if isinstance(parameter, ast.arg)):
-        return False
+    for parameter in ast.walk(function.args):
+        if isinstance(parameter, ast.arg) and parameter.arg == node.id:
+            return is_part and isinstance(parameter.annotation, ast.Subscript) and last_name(parameter.annotation.value) in _HOLD
     given = [value for part in ast.walk(function) if (value := _given(node.id, part)) is not None]
     given = [value for value in given if not _moves(value, node.id)]
-    return bool(given) and all(_is_of_object(value, function, seen | {node.id}) for value in given)
+    return bool(given) and all(_is_of_object(value, function, seen | {node.id}, depth > 0) for value in given)
 
 
 def _given(name: str, node: ast.AST) -> ast.expr | None:
