@@ -11,7 +11,6 @@ import configparser
 import functools
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -250,8 +249,12 @@ def _text(path: Path) -> str:
 
 @functools.cache
 def _toml(path: Path) -> dict[str, Any]:
+    if not (text := _text(path)):
+        return {}
+    import tomllib  # most folders have no such file
+
     try:
-        return tomllib.loads(_text(path))
+        return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError):
         return {}
 

@@ -12,7 +12,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from .finding import Finding, Fix, Severity, Span, Step, World
 from .shapes import Where, attributes, beside, calls, conflicts, imports, keywords, literals, methods
@@ -29,8 +29,7 @@ __all__ = [
 # --- what a Mac does -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Raises:
+class Raises(NamedTuple):
     """A Mac raises ``type`` with ``text`` in its message, on the line an example marks.
 
     ``same_on_linux``: PyTorch's CPU build for Linux raises the very same, so the example proves itself there.
@@ -41,15 +40,13 @@ class Raises:
     same_on_linux: bool = False
 
 
-@dataclass(frozen=True)
-class RunsOnCpu:
+class RunsOnCpu(NamedTuple):
     """A Mac runs the example to its end, every tensor of it on the CPU, and says nothing."""
 
     same_on_linux: bool = True
 
 
-@dataclass(frozen=True)
-class Warns:
+class Warns(NamedTuple):
     """A Mac runs the example to its end and warns, with ``text`` in the message of a ``type``."""
 
     type: type[Warning]
@@ -57,8 +54,7 @@ class Warns:
     same_on_linux: bool = False
 
 
-@dataclass(frozen=True)
-class Runs:
+class Runs(NamedTuple):
     """A Mac runs the example to its end and says nothing; ``but`` is what goes wrong all the same, in words."""
 
     but: str
@@ -82,8 +78,7 @@ class checkpoint:  # noqa: N801  read as a function in rules: given=checkpoint("
 _MARK = re.compile(r"^\s*(\^+) (MPS\d{3})\s*$")
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     """A token that a rule has to report: 1-based line, 0-based column, width in characters."""
 
     line: int

@@ -59,7 +59,7 @@ TRIGGERS: dict[str, Where] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)  # one for each place: never changed, and not frozen only because that triples what it costs
 class Event:
     """One noted place. ``how`` tells variants of a kind apart; ``guards`` is what holds there."""
 
