@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import keyword
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,13 @@ portable device, functions that move what they are given to the device that they
 ``nn.Module`` though no file with a finding shows it."""
 
 CODES = ("select", "ignore")
-KEYS = ("level", "torch", "macos", *CODES, *FACTS, "resolve-imports")
+SETTINGS = ("level", "torch", "macos", *CODES, *FACTS, "resolve-imports")
+"""What a project may settle for its files, where the command line does not."""
+
+PER_PATH = ("level", *CODES)
+"""What it may settle otherwise for some of them, in ``[tool.flake8-mps.per-path]``."""
+
+KEYS = (*SETTINGS, "per-path", "exclude", "check-noqa")
 """What a project may say in its table ``[tool.flake8-mps]``."""
 
 INTERNAL_ERROR = "MPS000"
@@ -34,6 +41,17 @@ INTERNAL_ERROR = "MPS000"
 
 NO_REASON = "MPS001"
 """A file that declares itself ``cuda-only`` and does not say why."""
+
+BLANKET, UNUSED, UNEXPLAINED = "MPS002", "MPS003", "MPS004"
+
+OWN_CODES = {
+    INTERNAL_ERROR: ("internal-error", "A failure of flake8-mps itself: no choice of codes hides it; please report it"),
+    NO_REASON: ("cuda-only-without-reason", "# mps: cuda-only takes a whole file out, and nobody says why"),
+    BLANKET: ("blanket-noqa", "A # noqa that names no code hides everything on its line, whatever its words say"),
+    UNUSED: ("unused-noqa", "A # noqa names a code of ours, and nothing on its line is found under it"),
+    UNEXPLAINED: ("noqa-without-reason", "A # noqa names a code of ours, and nobody says why"),
+}
+"""The codes that no rule has: name, and what they say. Those of ``# noqa`` are reported for ``--check-noqa``."""
 
 
 class ConfigError(ValueError):
@@ -79,7 +97,9 @@ class Config:
     ``level`` is then WARNING. ``torch`` and ``macos`` are the oldest to support. ``select`` and ``ignore`` are prefixes
     of codes, and the longer one wins; an empty ``select`` is every code. ``left_to_project`` are the keys that a
     project may settle where they are not told. ``explain`` appends the trail of a finding to its message.
-    ``resolve_imports`` lets facts read the project's other files. The rest are the dotted names of ``FACTS``.
+    ``resolve_imports`` lets facts read the project's other files. ``per_path`` and ``exclude`` are patterns as in
+    .gitignore, below the folder of the project's table; of ``per_path`` the last that matches wins. ``check_noqa`` is for
+    ``flake8-mps check`` alone. The rest are the dotted names of ``FACTS``.
     """
 
     level: Severity | None = None
@@ -92,7 +112,10 @@ class Config:
     portable_devices: tuple[str, ...] = ()
     moves: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
-    left_to_project: tuple[str, ...] = field(default=KEYS, compare=False)
+    per_path: tuple[tuple[str, Config], ...] = ()
+    exclude: tuple[str, ...] = ()
+    check_noqa: bool = False
+    left_to_project: tuple[str, ...] = field(default=SETTINGS, compare=False)
     around: Project | None = field(default=None, compare=False, repr=False)  # the project of the linted file
 
     @classmethod
@@ -134,20 +157,21 @@ class Config:
         values = {option.name: getattr(options, f"mps_{option.name}") for option in OPTIONS}
         switches = {_attribute(switch.name): getattr(options, f"mps_{_attribute(switch.name)}") for switch in SWITCHES}
         config = cls.from_strings(**values, **switches, prefix="--mps-")
-        return replace(config, left_to_project=tuple(key for key in KEYS if key not in CODES))
+        return replace(config, left_to_project=tuple(key for key in SETTINGS if key not in CODES))
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], file: str) -> Config:
         """What a project's table ``[tool.flake8-mps]`` says. Raises ConfigError naming the file and the key."""
-        prefix, options = f"{file}: [tool.flake8-mps] ", {}
-        for key, value in table.items():
-            if key not in KEYS:
-                raise ConfigError(f"{prefix}{key}: there is no such key; there are {', '.join(KEYS)}")
-            try:
-                options[_attribute(key)] = _as_written(key, value)
-            except ValueError as error:
-                raise ConfigError(f"{prefix}{key}: {error}") from None
-        return cls.from_strings(**options, prefix=prefix)
+        options = _options(table, KEYS, prefix := f"{file}: [tool.flake8-mps] ")
+        settled = set(map(_attribute, SETTINGS))
+        beyond = {name: options.pop(name) for name in map(_attribute, KEYS) if name in options and name not in settled}
+        if per_path := beyond.get("per_path"):
+            beyond["per_path"] = tuple(
+                (pattern, cls.from_strings(**_options(said, PER_PATH, place), prefix=place))
+                for pattern, said in per_path.items()
+                if (place := f"{file}: [tool.flake8-mps.per-path] {pattern!r}: ")
+            )
+        return replace(cls.from_strings(**options, prefix=prefix), **beyond)
 
     def for_file(self, path: str) -> Config:
         """These options, and where they are not told, what the project that holds the file says.
@@ -157,9 +181,19 @@ class Config:
         from .project import project_of  # behind the gate
 
         project = project_of(path)
-        said = _said_by(project.file) if project.table else Config()
+        said = _said_by(project.file)._at(path, project.file) if project.table else Config()
         left = map(_attribute, self.left_to_project)
-        return replace(self, **{name: getattr(said, name) for name in left if not getattr(self, name)}, around=project)
+        told = {name: getattr(said, name) for name in left if not getattr(self, name)}
+        return replace(self, **told, exclude=said.exclude, check_noqa=said.check_noqa, around=project)
+
+    def _at(self, path: str, file: str) -> Config:
+        """What the table in a file says of one path: of the patterns that match it the last wins, and ignored codes add up."""
+        config = self
+        for pattern, said in self.per_path:
+            if matches((pattern,), path, os.path.dirname(file)):
+                told = {key: value for key in ("level", "select") if (value := getattr(said, key))}
+                config = replace(config, **told, ignore=tuple(dict.fromkeys((*config.ignore, *said.ignore))))
+        return config
 
     @functools.cached_property
     def oldest_torch(self) -> Version | None:
@@ -185,16 +219,49 @@ def _said_by(file: str) -> Config:
 
 def _as_written(key: str, value: Any) -> Any:
     """What ``from_strings`` takes for a key of the table. Raises ValueError for another type than the key's."""
-    if key == "resolve-imports":
+    if key in ("resolve-imports", "check-noqa"):
         if not isinstance(value, bool):
             raise ValueError(f"{value!r} is neither true nor false; write true, without quotes")
         return value
-    is_list = key in (*CODES, *FACTS)
+    if key == "per-path":
+        if not isinstance(value, dict) or not all(isinstance(said, dict) for said in value.values()):
+            raise ValueError('is no table of tables; write "tests/" = { level = "error" }')
+        return value
+    is_list = key in (*CODES, *FACTS, "exclude")
     texts = value if is_list and isinstance(value, list) else [value]
     for text in texts:
         if not isinstance(text, str):
             raise ValueError(f"{text!r} is no text; write it in quotes")
+    if key == "exclude":
+        return tuple(texts)
     return (texts or None) if is_list else value
+
+
+def _options(table: Mapping[str, Any], keys: Sequence[str], prefix: str) -> dict[str, Any]:
+    """The keys and values of a table, as ``from_strings`` has them. Raises ConfigError."""
+    options = {}
+    for key, value in table.items():
+        if key not in keys:
+            raise ConfigError(f"{prefix}{key}: there is no such key; there are {', '.join(keys)}")
+        try:
+            options[_attribute(key)] = _as_written(key, value)
+        except ValueError as error:
+            raise ConfigError(f"{prefix}{key}: {error}") from None
+    return options
+
+
+def matches(patterns: tuple[str, ...], path: str, folder: str) -> bool:
+    """Whether a path below a folder is one of those that patterns as in .gitignore name; others are none."""
+    below = os.path.relpath(os.path.realpath(path), os.path.realpath(folder)).replace(os.sep, "/")
+    below += "/" if path.endswith("/") else ""
+    return not below.startswith("../") and bool(_spec(patterns).match_file(below))
+
+
+@functools.cache
+def _spec(patterns: tuple[str, ...]) -> Any:
+    from pathspec import GitIgnoreSpec  # for projects with patterns alone
+
+    return GitIgnoreSpec.from_lines(patterns)
 
 
 def _attribute(key: str) -> str:

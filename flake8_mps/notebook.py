@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from .source import Origin, Source, Unreadable, parse, read_bytes, universal_newlines
+from .source import Origin, Source, Unreadable, parse, read_bytes, source_of, universal_newlines
 
 RUNS_ITS_BODY = frozenset(
     "capture debug ipytest memit prun pyinstrument python python3 scalene time timeit wandb".split()
@@ -41,10 +41,16 @@ class _Line(NamedTuple):
     text: str
 
 
-def read_notebook(path: str) -> Source:
-    """The module that the code cells of the notebook at ``path`` make together. Raises as ``notebook_of`` does, and
-    Unreadable where the system refuses."""
-    return notebook_of(read_bytes(path), path)
+def read_notebook(path: str, name: str | None = None) -> Source:
+    """The module that the code cells of the notebook at ``path`` make together; ``name`` is what to call it.
+
+    Raises as ``notebook_of`` does, and Unreadable where the system refuses. Standard input may also be the cells joined
+    to one Python file, as some editors give them.
+    """
+    name, data = name or path, read_bytes(path)
+    if path == "-" and not data.lstrip().startswith(b"{"):
+        return source_of(data, name)
+    return notebook_of(data, name)
 
 
 def notebook_of(data: bytes, path: str) -> Source:

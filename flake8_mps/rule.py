@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from .config import OWN_CODES, Config, ConfigError
 from .finding import Finding, Fix, Severity, Span, Step, World
 from .shapes import Where, attributes, beside, calls, conflicts, imports, keywords, literals, methods
 
@@ -194,3 +195,17 @@ def load_rules() -> tuple[Rule, ...]:
             found[cls.code] = cls()
             names[cls.name] = cls.code
     return tuple(found[code] for code in sorted(found))
+
+
+def refuse_unknown_codes(config: Config, place: str) -> None:
+    """Raises ConfigError for a choice that no rule answers to: it would find nothing and look like success.
+
+    ``place`` is where the choice is written, up to its name.
+    """
+    if not (config.select or config.ignore):
+        return
+    codes = [*OWN_CODES, *(rule.code for rule in load_rules())]
+    for name, prefixes in ("select", config.select), ("ignore", config.ignore):
+        for prefix in prefixes:
+            if not any(code.startswith(prefix) for code in codes):
+                raise ConfigError(f"{place}{name}: no rule has the code {prefix!r}; there are {', '.join(codes[1:])}")

@@ -184,6 +184,15 @@ class Source:
         cell, span = self.locate(Span(line, 0, line, 0))
         return f"line {span.line}" if cell is None else f"cell {cell}, line {span.line}"
 
+    def scope(self, line: int) -> str:
+        """The dotted name of the function or class around a line, empty at the module's own level."""
+        kinds = ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef
+        around = [
+            node for kind in kinds for node in self.nodes(kind)
+            if min([node.lineno, *(each.lineno for each in node.decorator_list)]) <= line <= node.end_lineno
+        ]
+        return ".".join(node.name for node in sorted(around, key=lambda node: (node.lineno, -node.end_lineno)))
+
     # --- cuda-only, noqa ---------------------------------------------------------------------------------------------
 
     @cached_property
@@ -192,19 +201,19 @@ class Source:
         if "cuda-only" not in self.text.lower() or not _DECLARED.search(self.text):
             return None
         found = None
-        for line, text in self._comment_lines():
-            if match := _CUDA_ONLY.fullmatch(text.rstrip()):
+        for line, column, text in self.comments():
+            if not column and (match := _CUDA_ONLY.fullmatch(text.rstrip())):
                 found = CudaOnly(Span(line, 0, line, len(text.rstrip())), match["reason"].strip(" \t:,.-–—"))
                 if found.reason:
                     break
         return found
 
-    def _comment_lines(self) -> Iterator[tuple[int, str]]:
-        """The comments that begin a line, at the margin."""
+    def comments(self) -> Iterator[tuple[int, int, str]]:
+        """The comments with their lines and columns."""
         with suppress(tokenize.TokenError, SyntaxError):  # what Python's parser takes, this one may not
             for token in tokenize.generate_tokens(io.StringIO(self.text).readline):
-                if token.type == tokenize.COMMENT and not token.start[1]:
-                    yield token.start[0], token.string
+                if token.type == tokenize.COMMENT:
+                    yield *token.start, token.string
 
     @cached_property
     def _flake8(self) -> Any:
@@ -214,18 +223,30 @@ class Source:
         return FileProcessor(self.path, _NoOptions(), list(io.StringIO(self.text)))
 
     @cached_property
+    def mentions_noqa(self) -> bool:
+        return "noqa" in self.text.lower()
+
+    def noqa_text(self, line: int) -> str:
+        """Where a ``# noqa`` for a line is looked for: the line, or all lines of the strings that it is part of.
+
+        One and the same object for lines that belong together.
+        """
+        # flake8 would look for a line it cannot tokenize in a file of that name: a notebook's is not Python
+        return self._flake8.noqa_line_for(line) or self.lines[line - 1]
+
+    @cached_property
     def skipped(self) -> bool:
         """Whether a line ``# flake8: noqa`` takes the whole file out."""
         return self._flake8.should_ignore_file()
 
     def suppressed(self, finding: Finding) -> bool:
         """Whether a ``# noqa`` comment hides the finding, just as flake8 decides it."""
+        if not self.mentions_noqa:
+            return False
         from flake8.violation import Violation
 
         line, column = finding.span.line, finding.span.column
-        # flake8 would look for a line it cannot tokenize in a file of that name: a notebook's is not Python
-        written = self._flake8.noqa_line_for(line) or self.lines[line - 1]
-        violation = Violation(finding.code, self.path, line, column + 1, finding.message, written)
+        violation = Violation(finding.code, self.path, line, column + 1, finding.message, self.noqa_text(line))
         return self.skipped or violation.is_inline_ignored(disable_noqa=False)
 
 
@@ -262,25 +283,24 @@ def _width(name: str, text: str, pattern: str) -> int:
 # --- from bytes to a Source ------------------------------------------------------------------------------------------
 
 
-def read_source(path: str) -> Source:
-    """The Python file at ``path``, or standard input for ``-``.
+def read_source(path: str, name: str | None = None) -> Source:
+    """The Python file at ``path``, or standard input for ``-``; ``name`` is what to call it.
 
     Raises Unreadable for a file that cannot be opened, decoded or parsed.
     """
-    name = "stdin" if path == "-" else path
-    return source_of(sys.stdin.buffer.read() if path == "-" else read_bytes(path), name)
+    return source_of(read_bytes(path), name or ("stdin" if path == "-" else path))
 
 
-def source_of(data: bytes, path: str) -> Source:
-    """The Python file with these bytes. Raises Unreadable for what cannot be decoded or parsed."""
-    text = _decode(data, path)
-    return Source(text, parse(text, path), path)
+def source_of(data: bytes, name: str) -> Source:
+    """The Python file with this content. Raises Unreadable for bytes that cannot be decoded or parsed."""
+    text = _decode(data, name)
+    return Source(text, parse(text, name), name)
 
 
 def read_bytes(path: str) -> bytes:
-    """The bytes of a file. Raises Unreadable when the system refuses."""
+    """The bytes of a file, or of standard input for ``-``. Raises Unreadable when the system refuses."""
     try:
-        return Path(path).read_bytes()
+        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as error:
         reason = f"cannot be opened: {error.strerror}; check the path and its permissions"
         raise Unreadable(path, 1, 0, reason) from None

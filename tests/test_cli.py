@@ -68,7 +68,7 @@ def test_a_finding_is_a_line_of_flake8(check) -> None:
     assert result.status == 1
     assert result.found == ["a.py:2:20: MPS102"]
     assert result.output.count("\n") == 1
-    assert result.errors == "1 finding in 1 of 1 file: 1 MPS102\n"
+    assert result.errors == "1 finding in 1 of 1 file (1 error): 1 MPS102\n"
 
 
 def test_nothing_found(check) -> None:
@@ -86,7 +86,7 @@ def test_the_summary_counts_findings_files_and_codes(check) -> None:
     result = check(".", **{"a.py": BOTH, "b.py": CLEAN, "sub/c.py": CUDA})
     assert result.status == 1
     assert result.found == ["./a.py:2:5: MPS201", "./a.py:3:20: MPS102", "./sub/c.py:2:20: MPS102"]
-    assert result.errors == "3 findings in 2 of 3 files: 2 MPS102, 1 MPS201\n"
+    assert result.errors == "3 findings in 2 of 3 files (2 errors, 1 warning): 2 MPS102, 1 MPS201\n"
 
 
 def test_what_cannot_be_parsed_is_told_and_the_rest_goes_on(check) -> None:
@@ -95,7 +95,7 @@ def test_what_cannot_be_parsed_is_told_and_the_rest_goes_on(check) -> None:
     assert result.found == ["./b.py:2:20: MPS102"]
     first, *rest = result.errors.splitlines()
     assert first.startswith("./a.py:2:7: cannot be parsed as Python 3.")
-    assert rest == ["1 file or cell could not be read", "1 finding in 1 of 1 file: 1 MPS102"]
+    assert rest == ["1 file or cell could not be read", "1 finding in 1 of 1 file (1 error): 1 MPS102"]
 
 
 def test_a_cell_that_cannot_be_parsed_is_told_and_the_rest_goes_on(check) -> None:
@@ -117,7 +117,7 @@ def test_a_folder_without_python(check, tmp_path: Path, files: dict[str, str]) -
     (tmp_path / "sub").mkdir()
     result = check("sub", **files)
     assert (result.status, result.output) == (2, "")
-    assert result.errors.startswith("sub:1:1: holds no .py or .ipynb file; check the path\n")
+    assert result.errors.startswith("sub:1:1: holds no .py or .ipynb file to check; check the path\n")
 
 
 def test_a_notebook_in_another_language_is_passed_over(check) -> None:
@@ -203,8 +203,8 @@ def test_a_wrong_option_is_told_before_any_file_is_read(check, monkeypatch, argu
     def read(*_: object) -> None:
         raise AssertionError("a file was read")
 
-    monkeypatch.setattr(checking, "read_source", read)
-    monkeypatch.setattr(checking, "discover", read)
+    monkeypatch.setattr(checking, "check_files", read)
+    monkeypatch.setattr(checking, "Discovery", read)
     result = check("a.py", *arguments, **{"a.py": CUDA})
     assert (result.status, result.output) == (2, "")
     assert f"error: {arguments[0]}: " in result.errors or "unrecognized arguments: --" in result.errors
@@ -286,7 +286,7 @@ def test_standard_input() -> None:
     result = command("check", "-", "-", input=CUDA.replace("\n", "\r\n").encode())
     assert result.returncode == 1
     assert result.stdout.decode().startswith("stdin:2:20: MPS102 ")
-    assert result.stderr == b"1 finding in 1 of 1 file: 1 MPS102" + os.linesep.encode()
+    assert result.stderr == b"1 finding in 1 of 1 file (1 error): 1 MPS102" + os.linesep.encode()
     assert command("check", "-", input=BROKEN.encode()).stderr.startswith(b"stdin:2:7: cannot be parsed")
 
 

@@ -14,7 +14,7 @@ from flake8_mps.finding import Finding, Severity, Span, World
 from flake8_mps.plugin import Plugin
 
 
-THERE_ARE = "there are level, torch, macos, select, ignore, portable-devices, moves, modules, resolve-imports"
+THERE_ARE = "there are level, torch, macos, select, ignore, portable-devices, moves, modules, resolve-imports, per-path, exclude, check-noqa"
 NO_CODE = "is not a code or the beginning of one; write codes like MPS102 or MPS1"
 
 

@@ -110,7 +110,7 @@ def test_the_runtime_needs_no_torch(built: dict[str, Path]) -> None:
     wheel = zipfile.ZipFile(built["wheel"])
     metadata = wheel.read(next(name for name in wheel.namelist() if name.endswith("/METADATA"))).decode()
     needed = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", metadata, re.MULTILINE)
-    assert sorted(needed) == ["ast-grep-py", "flake8", "packaging"]
+    assert sorted(needed) == ["ast-grep-py", "flake8", "packaging", "pathspec"]
 
 
 @pytest.mark.network

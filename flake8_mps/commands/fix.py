@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..config import CODES, OPTIONS, Config
-from ..discovery import discover
+from ..discovery import Discovery
 from ..finding import Finding, Safety
 from ..notebook import NotPython, notebook_of
+from ..rule import refuse_unknown_codes
 from ..source import Source, Unreadable, source_of
 from . import CLEAN, FINDINGS, TROUBLE
-from .check import refuse_unknown_codes
 
 if TYPE_CHECKING:
     from ..fixer import Document, Fixed
@@ -51,7 +51,7 @@ def _fix(arguments: argparse.Namespace) -> int:
     def findings(source: Source) -> Sequence[Finding]:
         return [one for one in lint(source, config, fixes=True) if not source.suppressed(one)]
 
-    for path in discover(arguments.paths, complain):
+    for path in (file.path for file in Discovery(complain).files(arguments.paths)):
         try:
             before = read_document(path, notebook_of if path.endswith(".ipynb") else source_of)
             files += 1
