@@ -7,19 +7,21 @@ TORCH_INDEX   ?=
 PYTEST_ARGS   ?=
 BENCH_ARGS    ?=
 MUTATION_ARGS ?=
+FIDELITY_ARGS ?= --forms forward
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench mutations lint docs clean
+.PHONY: help demo test bench mutations fidelity lint docs clean
 
 help:
 	@echo "make demo    install into $(VENV) and lint fixtures/ (no torch needed)"
 	@echo "make test    install torch too, and run the whole test suite"
 	@echo "make bench   measure what the plugin adds to flake8: BENCH_ARGS='--runs 3 path/to/code'"
 	@echo "make mutations    plant mistakes in portable code and count which are found: MUTATION_ARGS='--list-missed path'"
+	@echo "make fidelity    compare what the emulated Mac refuses with what PyTorch expects to fail on MPS (1 minute)"
 	@echo "make lint    flake8 over this repository's own code"
 	@echo "make docs    write docs/rules/ and the table in README.md from the rules"
 	@echo "make clean   remove $(VENV), build leftovers and caches"
@@ -46,6 +48,10 @@ bench: $(VENV)/.package
 
 mutations: $(VENV)/.package
 	$(BIN)/python benchmarks/mutations.py $(MUTATION_ARGS)
+
+fidelity: $(VENV)/.tests
+	$(PIP) install --quiet expecttest scipy
+	$(BIN)/python tools/emulator_fidelity.py $(FIDELITY_ARGS)
 
 lint: $(VENV)/.package
 	$(BIN)/flake8 --isolated --max-line-length 120 --extend-ignore E203 flake8_mps rules tests tools benchmarks setup.py

@@ -1,5 +1,7 @@
 """Every operator that autocast("mps") casts, called with the dtype that it must not have, and what comes out."""
 
+# flake8: noqa: MPS101, MPS102, MPS104, MPS107, MPS109, MPS201, MPS301, MPS303, MPS405, MPS406, MPS407, MPS504, MPS601, MPS603, MPS701
+
 from __future__ import annotations
 
 import pytest
@@ -25,7 +27,8 @@ LOWER = {
     "_convolution": lambda f: aten._convolution(f(1, 1, 4), f(1, 1, 3), None, *CONV, False, False, True, True),
     "_convolution.deprecated": lambda f: aten._convolution.deprecated(f(1, 1, 4), f(1, 1, 3), None, *CONV, False, False, True),
     "convolution": lambda f: aten.convolution(f(1, 1, 4), f(1, 1, 3), None, *CONV),
-    "conv1d": lambda f: torch.conv1d(f(1, 1, 4), f(1, 1, 3)), "conv2d": lambda f: torch.conv2d(f(1, 1, 4, 4), f(1, 1, 3, 3)),
+    "conv1d": lambda f: torch.conv1d(f(1, 1, 4), f(1, 1, 3)),
+    "conv2d": lambda f: torch.conv2d(f(1, 1, 4, 4), f(1, 1, 3, 3)),
     "conv3d": lambda f: torch.conv3d(f(1, 1, 3, 3, 3), f(1, 1, 3, 3, 3)),
     "conv_tbc": lambda f: torch.conv_tbc(f(4, 1, 2), f(3, 2, 2), f(2)),
     "conv_transpose1d": lambda f: torch.conv_transpose1d(f(1, 1, 4), f(1, 1, 3)),
@@ -36,7 +39,8 @@ LOWER = {
     "mm": lambda f: torch.mm(f(2, 2), f(2, 2)), "mv": lambda f: torch.mv(f(2, 2), f(2)),
     "linear": lambda f: nn.functional.linear(f(2, 2), f(2, 2), f(2)),
     "addbmm": lambda f: torch.addbmm(f(2, 2), f(1, 2, 2), f(1, 2, 2)),
-    "baddbmm": lambda f: torch.baddbmm(f(1, 2, 2), f(1, 2, 2), f(1, 2, 2)), "bmm": lambda f: torch.bmm(f(1, 2, 2), f(1, 2, 2)),
+    "baddbmm": lambda f: torch.baddbmm(f(1, 2, 2), f(1, 2, 2), f(1, 2, 2)),
+    "bmm": lambda f: torch.bmm(f(1, 2, 2), f(1, 2, 2)),
     "chain_matmul": lambda f: aten.chain_matmul([f(2, 2), f(2, 2)]),
     "linalg_multi_dot": lambda f: torch.linalg.multi_dot([f(2, 2), f(2, 2), f(2, 2)]),
     "lstm_cell": lambda f: torch.lstm_cell(f(1, 2), (f(1, 2), f(1, 2)), f(8, 2), f(8, 2), f(8), f(8)),
@@ -49,13 +53,15 @@ FLOAT32 = {
     **{name: (lambda f, name=name: getattr(aten, name)(f(2, 2), f(2, 2))) for name in (
         "binary_cross_entropy_with_logits huber_loss kl_div l1_loss mse_loss smooth_l1_loss soft_margin_loss dist cdist"
         " hinge_embedding_loss cosine_similarity").split()},
-    "pow.Tensor_Scalar": lambda f: f(2) ** 2, "pow.Tensor_Tensor": lambda f: f(2) ** f(2), "pow.Scalar": lambda f: 2 ** f(2),
+    "pow.Tensor_Scalar": lambda f: f(2) ** 2, "pow.Tensor_Tensor": lambda f: f(2) ** f(2),
+    "pow.Scalar": lambda f: 2 ** f(2),
     "softplus": lambda f: nn.functional.softplus(f(2)), "layer_norm": lambda f: nn.functional.layer_norm(f(2, 2), (2,)),
     "native_layer_norm": lambda f: torch.native_layer_norm(f(2, 2), (2,), None, None, 1e-5)[0],
     "group_norm": lambda f: nn.functional.group_norm(f(1, 2, 2), 2),
     "batch_norm": lambda f: nn.functional.batch_norm(f(2, 2), None, None, training=True),
     "frobenius_norm.dim": lambda f: torch.frobenius_norm(f(2, 2), [0, 1]),
-    "nuclear_norm": lambda f: torch.nuclear_norm(f(2, 2)), "nuclear_norm.dim": lambda f: aten.nuclear_norm.dim(f(2, 2), [0, 1]),
+    "nuclear_norm": lambda f: torch.nuclear_norm(f(2, 2)),
+    "nuclear_norm.dim": lambda f: aten.nuclear_norm.dim(f(2, 2), [0, 1]),
     "poisson_nll_loss": lambda f: aten.poisson_nll_loss(f(2), f(2), True, False, 1e-8, 1),
     "cosine_embedding_loss": lambda f: aten.cosine_embedding_loss(f(2, 2), f(2, 2), f(2)),
     "margin_ranking_loss": lambda f: aten.margin_ranking_loss(f(2), f(2), f(2)),
@@ -63,7 +69,8 @@ FLOAT32 = {
     "nll_loss2d": lambda f: aten.nll_loss2d(f(1, 2, 1, 1), torch.zeros(1, 1, 1, dtype=torch.int64, device="mps")),
     "multi_margin_loss": lambda f: aten.multi_margin_loss(f(2, 2), torch.tensor([0, 1], device="mps")),
     "multilabel_margin_loss": lambda f: aten.multilabel_margin_loss(f(2, 2), torch.zeros(2, 2, dtype=torch.int64, device="mps")),
-    "triplet_margin_loss": lambda f: aten.triplet_margin_loss(f(2, 2), f(2, 2), f(2, 2)), "pdist": lambda f: torch.pdist(f(2, 2)),
+    "triplet_margin_loss": lambda f: aten.triplet_margin_loss(f(2, 2), f(2, 2), f(2, 2)),
+    "pdist": lambda f: torch.pdist(f(2, 2)),
     "renorm": lambda f: torch.renorm(f(2, 2), 2, 0, 1.0), "logsumexp": lambda f: torch.logsumexp(f(2), 0),
     "prod.dim_int": lambda f: torch.prod(f(2), 0), "softmax.int": lambda f: torch.softmax(f(2), 0),
     "log_softmax.int": lambda f: torch.log_softmax(f(2), 0), "cumprod": lambda f: torch.cumprod(f(2), 0),
@@ -74,7 +81,8 @@ FLOAT32 = {
 }  # fmt: skip
 PROMOTE = {
     "addcdiv": lambda f, g: torch.addcdiv(f(2), g(2), f(2)), "addcmul": lambda f, g: torch.addcmul(f(2), g(2), f(2)),
-    "atan2": lambda f, g: torch.atan2(f(2), g(2)), "bilinear": lambda f, g: torch.bilinear(f(1, 2), g(1, 2), f(1, 2, 2), None),
+    "atan2": lambda f, g: torch.atan2(f(2), g(2)),
+    "bilinear": lambda f, g: torch.bilinear(f(1, 2), g(1, 2), f(1, 2, 2), None),
     "cross": lambda f, g: torch.cross(f(2, 3), g(2, 3), 1), "dot": lambda f, g: torch.dot(f(2), g(2)),
     "grid_sampler": lambda f, g: torch.grid_sampler(f(1, 1, 2, 2), g(1, 2, 2, 2), 0, 0, False),
     "index_put": lambda f, g: torch.index_put(f(2), (torch.tensor([0], device="mps"),), g(1)),

@@ -1,5 +1,7 @@
 """Programs that people train run on the emulated Mac as they do on the CPU."""
 
+# flake8: noqa: MPS101, MPS102, MPS104, MPS107, MPS109, MPS201, MPS301, MPS303, MPS405, MPS406, MPS407, MPS504, MPS601, MPS603, MPS701
+
 from __future__ import annotations
 
 import warnings
@@ -199,3 +201,15 @@ def test_gloo_takes_host_tensors_and_refuses_the_gpus(tmp_path) -> None:
             dist.all_reduce(torch.ones(2, device="mps"))
     finally:
         dist.destroy_process_group()
+
+
+def test_operators_of_ones_own() -> None:
+    seen = []
+
+    @torch.library.custom_op("flake8_mps_tests::shift", mutates_args=())
+    def shift(x: torch.Tensor) -> torch.Tensor:
+        seen.append(str(x.device))
+        return x + torch.arange(2.0, device=x.device)
+
+    assert str(shift(torch.ones(2, device="mps")).device) == "mps:0" and seen == ["mps:0"]
+    assert str(shift(torch.ones(2)).device) == "cpu"

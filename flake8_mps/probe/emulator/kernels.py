@@ -29,6 +29,13 @@ SVD = (torch.linalg.svd, torch.svd, torch.Tensor.svd, torch.ops.aten.linalg_svd.
 """MPS has linalg_svd as an operator, which runs on the CPU. What reaches the singular values by another way fails."""
 PSEUDOINVERSE = {False: torch.ops.aten.linalg_svd.default, True: torch.ops.aten._linalg_eigh.default}
 """What linalg_pinv is composed of, by ``hermitian``; a composed operator hides that from a dispatch mode."""
+HIDDEN = {
+    "aten::put": ["aten::put_"],
+    **{f"aten::logspace.{overload}": ["aten::logspace.out"] for overload in (
+        "Tensor_Tensor", "Tensor_Scalar", "Scalar_Tensor", "Tensor_Tensor_out", "Tensor_Scalar_out", "Scalar_Tensor_out",
+    )},
+}  # fmt: skip
+"""What else composed operators are composed of."""
 _OPTIONS = frozenset({"dtype", "layout", "device", "pin_memory"})
 
 
@@ -63,8 +70,9 @@ def _siblings(func: Any) -> list[str]:
     schema = func._schema
     arguments = [str(one.type) for one in schema.arguments if one.name not in _OPTIONS]
     found = []
-    for overload in func.overloadpacket.overloads():
-        other = getattr(func.overloadpacket, overload)._schema
+    packet = getattr(torch.ops.aten, schema.name.removeprefix("aten::").rstrip("_"), func.overloadpacket)
+    for overload in packet.overloads():
+        other = getattr(packet, overload)._schema
         taken = [str(one.type) for one in other.arguments if not one.is_out and one.name not in _OPTIONS]
         if any(one.is_out for one in other.arguments) and taken == arguments:
             found.append(f"{other.name}.{other.overload_name}")
@@ -85,7 +93,7 @@ def _is_structured(func: Any) -> bool:
 
 def _of_the_sibling(func: Any, full: str) -> tuple[State, str]:
     """``logspace`` is composed of ``logspace.out``: what is missing there is missing here, by that name."""
-    for other in _siblings(func):
+    for other in [*_siblings(func), *HIDDEN.get(full, [])]:
         known = operator(other)
         if known is not None and known.states[release()] in (State.MISSING, State.FALLBACK):
             return known.states[release()], other

@@ -13,7 +13,7 @@ from .refusals import CUDA_METHOD_ORDINAL
 
 
 IN_CPLUSPLUS = torch.device("mps:0")
-"""What C++ is told instead of the GPU, on either machine: asked for CUDA, it would remember for ever that there is one."""
+"""What C++ is told instead of the GPU, on either machine: asked for CUDA, it remembers for ever that there is one."""
 
 
 @dataclass

@@ -6,11 +6,12 @@ import contextlib
 from typing import Any
 
 import torch
+from torch._library.custom_ops import OPDEFS
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from . import checks, dtypes, generators, kernels, tags
-from .functions import ON_GPU, ON_HOST
+from .functions import ON_GPU, ON_HOST, Functions
 from .machines import IN_CPLUSPLUS, Machine
 
 WIDE = (torch.float64, torch.complex128)
@@ -63,12 +64,23 @@ class Operators(TorchDispatchMode):
 
     def _run(self, func: Any, args: tuple, kwargs: dict, target: bool, gpu: list) -> Any:
         if not generators.draws(func) or not (target or gpu):
-            return _below(func, args, kwargs)
+            return self._below(func, args, kwargs)
         generator = next((one for one in (*args, *kwargs.values()) if isinstance(one, torch._C.Generator)), None)
         generators.check(self.machine, generator, True)
         stream = contextlib.nullcontext() if generator is not None else generators.gpus_stream(self.machine)
         with stream:
-            return _below(func, args, kwargs)
+            return self._below(func, args, kwargs)
+
+    def _below(self, func: Any, args: tuple, kwargs: dict) -> Any:
+        """The operator itself, as no call of the user's; but the body of a user's own operator is the user's."""
+        defined = OPDEFS.get(func._schema.name)
+        if defined is not None:
+            body = defined._backend_fns.get(self.machine.kind) or defined._backend_fns.get(None)
+            if body is not None:
+                with Operators(self.machine), Functions(self.machine):
+                    return body(*args, **kwargs)
+        with torch._C.DisableTorchFunction():
+            return func(*args, **kwargs)
 
     def _named(self, operator: str, out: Any, arguments: list[torch.Tensor], number: bool) -> Any:
         """Results belong to the GPU; an argument that was written to and is returned stays where it was."""
@@ -80,18 +92,11 @@ class Operators(TorchDispatchMode):
 
     def _name(self, tensor: torch.Tensor, number: bool = False) -> torch.Tensor:
         if tags.name_of(tensor) is None:
-            if tensor.dim() or not number:
+            differentiating = torch._C._current_autograd_node() is not None  # the CPU accumulates in float64 there
+            if (tensor.dim() or not number) and not differentiating:
                 dtypes.check_birth(tensor.dtype)
             tags.put(tensor, self.machine.name)
         return tensor
-
-
-def _below(func: Any, args: tuple, kwargs: dict) -> Any:
-    """The operator itself, as no call of the user's. One of the user's own may be written in Python."""
-    if func.namespace not in ("aten", "prim", "prims"):
-        return func(*args, **kwargs)
-    with torch._C.DisableTorchFunction():
-        return func(*args, **kwargs)
 
 
 def _to_the_host(kwargs: dict, machine: Machine) -> None:

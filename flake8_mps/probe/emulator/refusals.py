@@ -25,7 +25,7 @@ class Refusal:
 
 
 class NotEmulated(BaseException):
-    """The emulator does not know what a Mac does here. Derived as SystemExit is: ``except Exception`` does not take it."""
+    """The emulator does not know what a Mac does here. As with SystemExit, ``except Exception`` does not take it."""
 
 
 INEXACT = "emulated: MPS refuses tensors of two devices here, but which of its texts it gives is not known"
