@@ -17,8 +17,9 @@ Write the name in lower case, or choose a device at run time:
     device = torch.accelerator.current_accelerator() or torch.device("cpu")     # torch >= 2.6
 
 ## Fix safety
-A name in capitals is written as PyTorch spells it: safe, it raised everywhere. The others are left to the author: `"gpu"`
-says that a GPU is wanted, not which.
+A name in capitals is written as PyTorch spells it: safe, it raised everywhere. Beside CUDA, in a choice by the system, it
+becomes a choice of cuda, mps or cpu: unsafe, for that asks something else. The others are left to the author: `"gpu"` says
+that a GPU is wanted, not which.
 
 ## Sources
 - torch 2.13, executed on the CPU build: `parse_type` in `c10/core/Device.cpp`, called by `torch.device`, by `.to` and by

@@ -6,7 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from . import HAS_MPS, NoFix, indent_of, indent_unit, own_lines, text, wrapped
+from . import HAS_MPS, NoFix, choice_for, indent_of, indent_unit, own_lines, replaced, text, wrapped
+from .devices import literal
 from ..finding import Edit, Span
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def with_mps(facts: Facts, origin: ast.expr) -> tuple[Edit, ...]:
         if isinstance(node, ast.IfExp) and child is not node.test:
             other = node.orelse if child is node.body else node.body
             cuda = node.body if child is node.body else node.orelse
+            if not _asks_machine(facts, node.test):
+                return (replaced(source, cuda, f"({choice_for(source, cuda)})"),)
             if _is_choice_of_cpu(other):
                 negated = child is node.orelse
                 left, right = ("(", ")") if negated or isinstance(other, ast.IfExp) else ("", "")
@@ -34,6 +37,8 @@ def with_mps(facts: Facts, origin: ast.expr) -> tuple[Edit, ...]:
                 return wrapped(source, other, f"{left}{chosen} if {condition} else ", right)
             raise NoFix("its other side is not the CPU")
         if isinstance(node, ast.If) and child is not node.test and isinstance(child, ast.stmt) and child in node.body:
+            if not _asks_machine(facts, node.test):
+                return literal(facts, origin)
             return _branch(facts, node)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Try)):
             break
@@ -58,6 +63,14 @@ def of_tensor(facts: Facts, origin: ast.expr) -> tuple[Edit, ...]:
                     target = text(source, choice.body[0].targets[0])
                     return (Edit(place, f"{target} = {moved}"),)
     raise NoFix("its condition asks for more than the device of a tensor")
+
+
+def _asks_machine(facts: Facts, test: ast.expr) -> bool:
+    """True for a condition that asks whether CUDA is there, itself or by a flag; an option alone does not."""
+    if _ASKED.search(ast.unparse(test)) or isinstance(test, ast.Call):
+        return True
+    named = [one for one in ast.walk(test) if isinstance(one, (ast.Name, ast.Attribute))]
+    return any(_given(facts, one) is not None for one in named)
 
 
 def _is_choice_of_cpu(node: ast.expr) -> bool:

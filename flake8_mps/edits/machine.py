@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..finding import ANY_GPU, DEVICE, DEVICE_TYPE, TORCH, Edit, Finding, Fix, Span
 from . import (
-    HAS_CUDA, NoFix, argument_inserted, before, guarded, indent_of, indent_unit, is_cuda, line_deleted, own_lines, replaced,
+    HAS_CUDA, NoFix, argument_inserted, before, behind, guarded, indent_of, indent_unit, is_cuda, line_deleted, own_lines, replaced,
     safe, span, statement_of, text, unsafe, wrapped,
 )
 
@@ -29,7 +29,7 @@ def for_cuda(facts: Facts, value: ast.expr, elsewhere: str) -> tuple[Edit, ...]:
     """A value kept for CUDA, in a call or a dict."""
     if isinstance(value, ast.Constant) and value.value is True:
         return (replaced(facts.source, value, HAS_CUDA),)
-    return (replaced(facts.source, value, f"{text(facts.source, value)} if {HAS_CUDA} else {elsewhere}"),)
+    return (behind(span(facts.source, value), f" if {HAS_CUDA} else {elsewhere}"),)
 
 
 def node_at(facts: Facts, place: Span, kind: type[ast.expr]) -> ast.expr:
@@ -115,6 +115,8 @@ def cuda_call(facts: Facts, call: ast.Call) -> Fix:
             return safe(*guarded(source, statement, ANY_GPU), renamed)
         return safe(*guarded(source, statement, HAS_CUDA))
     parent = facts.parent(call)
+    if any(isinstance(one, ast.keyword) and one.arg in ("device_ids", "output_device") for one in facts.around(call)):
+        raise NoFix("which GPUs a wrapper spreads over is the author's to say")
     if name == "torch.cuda.current_device" and _is_device(facts, call, parent):
         return unsafe(replaced(source, call, DEVICE))
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call) and name in _ELSEWHERE:

@@ -6,9 +6,9 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from ..finding import DEVICE, NN, TORCH, Edit, Finding, Fix
+from ..finding import CHOICE_TYPE, DEVICE, NN, TORCH, Edit, Finding, Fix
 from . import (
-    NoFix, argument_added, before, behind, followed, own_lines, renamed, replaced, safe, span, statement_of, text, unsafe,
+    NoFix, argument_added, before, behind, followed, is_first, own_lines, renamed, replaced, safe, span, statement_of, text, unsafe,
     wrapped,
 )
 from .devices import of_input
@@ -29,6 +29,9 @@ def narrower(facts: Facts, node: ast.AST, kept: str = "float32") -> Fix:
     """float32 for float64, complex64 for complex128, where it is asked for; ``kept`` for a tensor that is moved as it is."""
     source, parent = facts.source, facts.parent(node)
     if isinstance(node, ast.Attribute) and isinstance(parent, ast.Call) and parent.func is node:
+        copied = facts.parent(parent)
+        if node.attr == "double" and isinstance(copied, ast.Attribute) and copied.attr == "cpu" and not parent.args:
+            return safe(renamed(source, node, "cpu"), renamed(source, copied, "double"))  # float64 is fine on the CPU
         if node.attr == "double":
             return unsafe(renamed(source, node, "float"))
         if node.attr == "to" and len(parent.args) == 1 and not any(one.arg == "dtype" for one in parent.keywords):
@@ -162,5 +165,8 @@ def named_device(facts: Facts, finding: Finding) -> Fix:
     """A name of a device in capitals, as PyTorch spells it."""
     for node in facts.source.nodes(ast.Constant):
         if facts.source.span(node) == finding.span and isinstance(node.value, str) and node.value.lower().partition(":")[0] in _REAL:
+            choice = facts.parent(node)
+            if isinstance(choice, ast.IfExp) and any(one is not node and is_first(one) for one in (choice.body, choice.orelse)):
+                return unsafe(replaced(facts.source, choice, CHOICE_TYPE))  # of MPS and CUDA, by the system: the CPU is missing
             return safe(replaced(facts.source, node, text(facts.source, node).lower()))
     raise NoFix("which device is wanted is the author's to say")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cached_property
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -16,6 +18,7 @@ from .scopes import AtHand, Scopes
 
 _ACCELERATOR_SINCE = (2, 6)  # torch.accelerator
 _CUDA, _MPS = f"{TORCH}.cuda.is_available()", f"{TORCH}.backends.mps.is_available()"
+_QUOTES = re.compile(r"""('{3}|"{3}|['"])(?:[^'"\\\n]|\\.)*?\1""")
 _TYPES = f'"cuda" if {_CUDA} else "mps" if {_MPS} else "cpu"'
 _ACCELERATOR, _IS_THERE = f"{TORCH}.accelerator.current_accelerator()", f"{TORCH}.accelerator.is_available()"
 
@@ -62,8 +65,18 @@ class Slots:
             if TORCH in text or NN in text:
                 text, missing = self._modules(text, *edit.span[:2])
                 imports |= missing
-            edits.append(Edit(edit.span, text))
+            edits.append(Edit(edit.span, self._quoted(text)))
         return Ready(replace(fix, edits=tuple(edits)), frozenset(imports), device)
+
+    def _quoted(self, text: str) -> str:
+        """New text in the quotes that the file uses."""
+        return text.replace('"', "'") if self._single and "'" not in text and "\\" not in text else text
+
+    @cached_property
+    def _single(self) -> bool:
+        """True where most short texts of the file stand in single quotes."""
+        short = [word for word in _QUOTES.findall(self._source.text) if len(word) == 1]
+        return short.count("'") > short.count('"')
 
     def _filled(self, edit: Edit, near: str) -> tuple[str, str | None, AtHand | None]:
         text, new, at_hand = edit.text, None, None
@@ -104,8 +117,8 @@ class Slots:
             line = last or _behind_docstring(self._source.tree)
             follows = self._source.lines[line : line + 1]
             apart = "\n" if follows and follows[0].strip() else ""
-            span = self._end_of(line)
-            edits[span] = edits.get(span, "") + f"\n\n{device} = {self._choices[CHOICE].replace(TORCH, torch)}{apart}"
+            span, chosen = self._end_of(line), self._quoted(self._choices[CHOICE].replace(TORCH, torch))
+            edits[span] = edits.get(span, "") + f"\n\n{device} = {chosen}{apart}"
         return [Edit(span, text) for span, text in edits.items()]
 
     def _import(self, name: str, block: list[ast.stmt]) -> tuple[Span, str]:
@@ -129,7 +142,8 @@ class Slots:
             first_line = block[0].lineno
             return Span(first_line, 0, first_line, 0), f"import {name}\n\n"
         line = last.end_lineno if last is not None else _behind_docstring(self._source.tree)
-        return (self._end_of(line), f"\nimport {name}") if line else (Span(1, 0, 1, 0), f"import {name}\n\n")
+        apart = "\n" if last is not None and not own and last.names[0].name in sys.stdlib_module_names else ""
+        return (self._end_of(line), f"\n{apart}import {name}") if line else (Span(1, 0, 1, 0), f"import {name}\n\n")
 
     def _end_of(self, line: int) -> Span:
         end = len(self._source.lines[line - 1]) if line else 0
