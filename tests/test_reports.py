@@ -48,6 +48,7 @@ def test_every_format_tells_every_finding(report) -> None:
         "sarif": [each["ruleId"] for each in json.loads(report("sarif"))["runs"][0]["results"]],
         "github": re.findall(r"^::(?:error|warning) .*title=(MPS\d{3})::", report("github"), re.MULTILINE),
         "gitlab": [each["check_name"] for each in json.loads(report("gitlab")) if each["check_name"] != "unreadable"],
+        "html": re.findall(r'<article id="f\d+"[^>]* data-code="(MPS\d{3})"', report("html")),
     }
     assert {*found, "text"} == set(FORMATS)
     for name, codes_there in found.items():
@@ -60,6 +61,7 @@ def test_what_cannot_be_read_is_in_every_report(report) -> None:
     assert not invocation["executionSuccessful"] and "broken.py:2:7" in invocation["toolExecutionNotifications"][0]["message"]["text"]
     assert "::error file=./broken.py,line=2,title=could not be read::cannot be parsed" in report("github")
     assert [each["severity"] for each in json.loads(report("gitlab")) if each["check_name"] == "unreadable"] == ["blocker"]
+    assert "broken.py:2:7" in report("html")
 
 
 def test_the_report_goes_to_a_file(report, tmp_path: Path) -> None:
@@ -110,3 +112,12 @@ def test_what_github_takes_for_syntax_is_escaped() -> None:
         "::error file=a.py,line=1,title=could not be read::two%0Alines",
     ]
     assert github.render(Report([located(Severity.WARNING)])).startswith("::warning ")
+
+
+def test_the_page_stands_alone_and_runs_nothing_of_the_code(report) -> None:
+    page = report("html")
+    assert not re.search(r"(?:src|href)=\"(?!#)|url\(|@import|https?:", page)
+    evil = located()._replace(path="<script>.py", context=('x = "</pre><script>alert(1)</script>"',))
+    assert format_named("html").render(Report([evil])).count("<script>") == 1
+    assert page.index("Let the program choose") < page.index("Stay within the dtypes") < page.index("<h2>Findings")
+    assert "How the value came about" in page

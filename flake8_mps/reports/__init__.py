@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..finding import Finding
 from ..source import Unreadable
 
-FORMATS = ("text", "json", "sarif", "github", "gitlab")
+FORMATS = ("text", "json", "sarif", "github", "gitlab", "html")
 
 
 class Place(NamedTuple):
