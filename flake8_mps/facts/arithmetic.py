@@ -78,7 +78,7 @@ def apart(run: Interpreter, node: ast.AST, host: Tensor, how: str, away: tuple[S
     info = run.frame.info
     if host.origin is GIVEN:
         return  # noted where it was given, if the module stands elsewhere
-    if host.origin is None or info is None or not info.is_module:
+    if host.origin is None or not run.frame.in_forward and (info is None or not info.is_module):
         run.note("devices-meet", node, how, trail=of_place(host.trail) + away)
     else:
         meets = (Step(node.lineno, "meets the device", "place"),)  # type: ignore[attr-defined]

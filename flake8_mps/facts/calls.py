@@ -6,14 +6,14 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import conditions, files, functions, kinds, methods, modules, packages, releases, tables, transfer
+from . import files, functions, iterables, kinds, methods, modules, packages, releases, tables, transfer
 from .conditions import asks
 from .guards import Fact, has
-from .lookups import attribute_of, element
+from .lookups import attribute_of
 from .names import last_name, names_other_device
 from .values import (
     GPU, OTHER_DEVICE, OUTSIDE_DEVICE, PORTABLE_DEVICE, UNKNOWN, Array, Class, Device, Flag, Function, Imported, Instance,
-    Items, Many, Module, Moved, Name, Standing, Table, Tensor, TensorType, Value,
+    Items, Module, Moved, Name, Standing, Table, Tensor, TensorType, Value,
 )
 
 if TYPE_CHECKING:
@@ -238,6 +238,14 @@ def _unknown(run: Interpreter, node: ast.Call, args: Arguments) -> Value:
                 run.devices.chosen(run, value, node)
             for module in () if leaves else functions.modules_in(value):
                 run.env[module.site] = Standing()
+    return _of_dtype(node, args)
+
+
+def _of_dtype(node: ast.Call, args: Arguments) -> Value:
+    """``to_tensor(weights, dtype=torch.float64)``: whoever made it, it is float64, and cannot be moved as it is."""
+    dtype = args.keywords.get("dtype")
+    if isinstance(dtype, Name) and dtype.name in ("torch.float64", "torch.double") and not args.open:
+        return Tensor(None, "float64", False, False, (transfer.step(node, f"float64 asked of {last_name(node.func)}()"),))
     return UNKNOWN
 
 
@@ -303,49 +311,6 @@ def _dict(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value
     return Table(args.keywords) if not args.positional and not args.open else UNKNOWN
 
 
-def _some(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
-    """``any(t.is_cuda for t in tensors)``: true only where the condition holds of one. A list holds the operands."""
-    value = args.get(0, "iterable")
-    if isinstance(value, Items) and isinstance(node.args[0], (ast.List, ast.Tuple)):
-        return conditions.combined(list(zip(value.items, node.args[0].elts)), name == "builtins.all")
-    if isinstance(value, Flag) and name == "builtins.any":
-        return value  # over what is empty on a Mac
-    flag = value.each if isinstance(value, Many) else None
-    if not isinstance(flag, Flag):
-        return UNKNOWN
-    return Flag(flag.when_true, frozenset(), flag.ported, False if flag.written is False else None)
-
-
-def _range(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
-    """``range(torch.cuda.device_count())``: a loop that runs only with CUDA."""
-    return next((value for value in args.positional if isinstance(value, Flag)), UNKNOWN)
-
-
-def _length(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
-    """``len(torch.cuda.default_generators)``: none without CUDA."""
-    value = args.get(0, "obj")
-    return asks(value.name, node) or UNKNOWN if isinstance(value, Name) else UNKNOWN
-
-
-def _any(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
-    """``next(d for d in ...)``, ``max``, ``list``, ``iter``: one of, or all of, what the argument gives."""
-    value = args.get(0, "iterable")
-    if value is None:
-        return UNKNOWN
-    return element(run, value) if name == "builtins.next" else value
-
-
-def _enumerate(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
-    parts = [element(run, value) for value in args.positional]
-    if all(part is UNKNOWN for part in parts):
-        return UNKNOWN
-    return Many(Items((UNKNOWN, *parts[:1]))) if name == "builtins.enumerate" else Many(Items(tuple(parts)))
-
-
-def _first(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
-    return args.get(0, "iterable") or UNKNOWN
-
-
 def _generator(run: Interpreter, node: ast.Call, name: str, args: Arguments) -> Value:
     """Its methods are the functions of numpy.random."""
     return Name("numpy.random")
@@ -369,23 +334,24 @@ CALLS: dict[str, Callable[[Interpreter, ast.Call, str, Arguments], Value]] = {
     "builtins.int": _same,
     "builtins.float": _same,
     "builtins.str": _same,
-    "builtins.tuple": _first,
-    "builtins.list": _first,
-    "builtins.iter": _first,
-    "builtins.sorted": _first,
-    **dict.fromkeys(releases.PARSERS, _first),
-    "builtins.reversed": _first,
-    "tqdm.tqdm": _first,
-    "tqdm.auto.tqdm": _first,
-    "tqdm.trange": _first,
-    "tqdm.notebook.tqdm": _first,
-    "builtins.len": _length,
-    "builtins.any": _some,
-    "builtins.all": _some,
-    "builtins.range": _range,
-    "builtins.next": _any,
-    "builtins.enumerate": _enumerate,
-    "builtins.zip": _enumerate,
+    "builtins.tuple": iterables.same,
+    "builtins.list": iterables.same,
+    "builtins.iter": iterables.same,
+    "builtins.sorted": iterables.same,
+    **dict.fromkeys(releases.PARSERS, iterables.same),
+    "builtins.reversed": iterables.same,
+    "tqdm.tqdm": iterables.same,
+    "tqdm.auto.tqdm": iterables.same,
+    "tqdm.trange": iterables.same,
+    "tqdm.notebook.tqdm": iterables.same,
+    "builtins.len": iterables.length,
+    "builtins.any": iterables.any_or_all,
+    "builtins.all": iterables.any_or_all,
+    "builtins.range": iterables.count,
+    "builtins.next": iterables.one_or_all,
+    "builtins.map": iterables.mapped,
+    "builtins.enumerate": iterables.side_by_side,
+    "builtins.zip": iterables.side_by_side,
     "builtins.isinstance": kinds.asked,
     "torch.is_tensor": kinds.asked,
     **dict.fromkeys(("torch.save", "torch.jit.save"), files.saved),

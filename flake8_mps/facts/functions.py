@@ -14,8 +14,8 @@ from .frames import Env, Frame
 from .guards import NOTHING, ONCE_PORTED, Fact, Guards, contradicts
 from .names import last_name, names_device
 from .values import (
-    OUTSIDE, OUTSIDE_DEVICE, SOME_DEVICE, UNKNOWN, Array, Batch, Const, Device, Flag, Function, Instance, Items, Module,
-    Moved, Registered, Standing, Table, Tensor, Value, join,
+    OUTSIDE, OUTSIDE_DEVICE, SOME, SOME_DEVICE, UNKNOWN, Array, Batch, Const, Device, Flag, Function, Instance, Items,
+    Module, Moved, Registered, Standing, Table, Tensor, Value, join,
 )
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def call_function(
         forward = node.name.lstrip("_").startswith(_FORWARD)
     if forward and not isinstance(node, ast.Lambda):
         _inputs(run, node, bound)
+    elif not isinstance(node, ast.Lambda):
+        _asked_for_device(run, node, bound)
     key = (tuple(bound.values()), run.guards)
     seen = run.variants.setdefault(node, {})
     store = {k: v for k, v in bound.items() if isinstance(v, Module)}
@@ -111,7 +113,7 @@ def _run_function(
     before = dict(env)
     if run.rooted and run.depth == 0:
         inputs = set(bound)
-    frame.inputs = {name for name in inputs if bound[name] is UNKNOWN or bound[name] == _INPUT}
+    frame.inputs = {name for name in inputs if bound[name] is UNKNOWN or bound[name] in (_INPUT, _PLACED)}
     run.ran.add(node)
     kept = run.env, run.frame, run.guards, run.arms
     run.env, run.frame, run.arms = env, frame, 0
@@ -224,8 +226,11 @@ def parameters(
 
 
 _INPUT = Tensor(OUTSIDE, None, True)
+_PLACED = Tensor(SOME, None, True)
 _FORWARD = ("forward", "encode", "decode", "call")
 _TENSOR_USE = re.compile(r"\b(\w+)\.(?:shape|size\(|device|dim\(|ndim|view\(|reshape\(|permute\(|transpose\(|unsqueeze\(|flatten\(|type_as\(|is_cuda)")
+_DEVICE_OF = re.compile(r"\b(\w+)\.device\b")
+_SHAPE_OF = re.compile(r"\b(\w+)\.(?:shape|size\(|dim\(|ndim|view\(|reshape\(|permute\(|transpose\(|unsqueeze\(|flatten\()")  # models have none
 # Made an array as it comes, it was never on a GPU, CUDA's or another.
 _ARRAY_USE = re.compile(r"\b(\w+)\.(?:detach\(\)\.)?numpy\(")
 _REBOUND = r"(?m)^\s*{} = .*\n"  # on a line before
@@ -239,6 +244,16 @@ def _inputs(run: Interpreter, node: ast.FunctionDef, bound: dict[str, Value]) ->
     for name, value in bound.items():
         if (value is UNKNOWN or value == Tensor()) and name in tensors - arrays:
             bound[name] = _INPUT
+
+
+def _asked_for_device(run: Interpreter, node: ast.FunctionDef, bound: dict[str, Value]) -> None:
+    """Tensors whose ``x.device`` a function reads: nobody does that of what only ever stands on the CPU."""
+    unknown = [name for name, value in bound.items() if value is UNKNOWN or value == Tensor()]
+    lines = run.source.lines[node.lineno - 1 : node.end_lineno] if unknown else ()
+    asked = {name for line in lines if ".device" in line for name in _DEVICE_OF.findall(line)}
+    for name in asked.intersection(unknown):
+        if bound[name] is not UNKNOWN or any(name in _SHAPE_OF.findall(line) for line in lines):
+            bound[name] = _PLACED
 
 
 def _unfilled(run: Interpreter, parameter: ast.arg, default: ast.expr | None, called: bool) -> Value:

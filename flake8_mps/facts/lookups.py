@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 def _from_outside(run: Interpreter, node: ast.Attribute) -> bool:
-    """True for ``x.device`` of a parameter or an attribute of self; what something made here stands on is its own."""
+    """True for ``x.device`` of a parameter or an attribute of self; what something made here stands on is its own, and
+    what a private module is handed on its package's."""
+    if run.source.is_private:
+        return False
     root: ast.expr = node
     while isinstance(root, (ast.Attribute, ast.Subscript)):
         root = root.value
@@ -71,11 +74,12 @@ def attribute_of(run: Interpreter, receiver: Value, node: ast.Attribute) -> Valu
         if held is not None:
             return held
     if receiver is UNKNOWN and path not in run.attributes:
-        if attr == "device" and (run.source.is_private or not _from_outside(run, node)):
+        if attr == "device" and not _from_outside(run, node):
             return SOME_DEVICE
         return OUTSIDE_DEVICE if names_device(attr) else asked_by_name(attr)
     if kind is Tensor or kind is Moved:
-        return _tensor_attribute(run, receiver, attr)
+        outside = attr == "device" and receiver.at == SOME and _from_outside(run, node)
+        return OUTSIDE_DEVICE if outside else _tensor_attribute(run, receiver, attr)
     if kind is Array:
         return receiver if attr in ("T", "values", "flat", "real") else UNKNOWN
     if kind is Device:

@@ -81,7 +81,7 @@ def _by_name(run: Interpreter, node: ast.Call, receiver: Value, attr: str, args:
             run.keeps_modules(node.func.value, Items(tuple(args.positional)))
     elif attr == "register_buffer" and isinstance(receiver, Instance):
         _buffer(run, node, args)
-    elif attr in ("parameters", "buffers") and isinstance(receiver, Instance) and receiver.info.is_module:
+    elif attr in ("parameters", "buffers") and isinstance(receiver, Instance) and receiver.info.may_be_module:
         return Many(Tensor(OUTSIDE))
     elif attr == "numpy" and not args.all():
         _left_by_is_cuda(run, node)

@@ -306,6 +306,8 @@ def _join_unlike(left: Value, right: Value) -> Value:
             return Flag(one.when_true, NOTHING, one.ported, one.written if one.written is False else None)
         if isinstance(one, TensorType):
             return one
+        if isinstance(one, Registered) and isinstance(other, Tensor) and other.origin is not None:
+            return other  # self.eps is a parameter if it is learned, and else was left on the CPU
         if isinstance(one, Moved) and isinstance(other, Tensor):
             return Moved(join_at(one.at, other.at), one.trail)
     return UNKNOWN

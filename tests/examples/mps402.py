@@ -45,4 +45,23 @@ bad = [
         device = torch.accelerator.current_accelerator() or torch.device("cpu")
         LowPass(4).to(device)(torch.zeros(1, 1, 4, device=device))
         """),
+    Example("""
+        import torch
+        from torch import nn
+
+        class Norm(nn.Module):
+            def __init__(self, eps=1e-6, learnable=False):
+                super().__init__()
+                if learnable:
+                    self.eps = nn.Parameter(torch.tensor([eps]))
+                else:
+                    self.eps = torch.tensor([eps])
+                    ^^^^^^^^ MPS402
+
+            def forward(self, x):
+                return x / (x.pow(2) + self.eps)  # raises
+
+        device = torch.accelerator.current_accelerator() or torch.device("cpu")
+        Norm().to(device)(torch.ones(1, 3, device=device))
+        """),
 ]

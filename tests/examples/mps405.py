@@ -57,6 +57,18 @@ bad = [
         codes = [torch.zeros(2, 2, device=device)]
         rescale(codes.pop(), [0.0, 1.0], [1.0, 1.0])
         """, expect=_OPERANDS),
+    Example("""
+        import torch
+
+        def centred(x: torch.Tensor):
+            steps = torch.arange(3)
+            shifted = steps - x
+                      ^^^^^^^^^ MPS405
+            return shifted * torch.tensor([2.0], device=x.device)
+
+        device = torch.accelerator.current_accelerator() or torch.device("cpu")
+        centred(torch.ones(3, device=device))
+        """, expect=_OPERANDS),
 ]
 
 good = [
