@@ -92,6 +92,12 @@ class Library:
             after = bisect.bisect_right(starts, address)
             yield match, address, starts[after] if after < len(starts) else end_of_text
 
+    def holds(self, text: str) -> bool:
+        """Whether one of the C strings begins with this text."""
+        wanted = b"\0" + text.encode()
+        ends = [(section.offset, section.offset + section.size) for section in self.strings]
+        return any(self.data.find(wanted, start - 1, end) >= 0 for start, end in ends)
+
     def strings_used(self, start: int, end: int) -> list[str]:
         """The C strings whose address the code between these addresses makes with ADRP and ADD."""
         code = self.data[self.text.place(start) : self.text.place(end)]
@@ -112,9 +118,8 @@ class Library:
         return self.data[at : self.data.find(b"\0", at)].decode(errors="replace")
 
 
-def registrations(path: Path, namespace: str, key: str) -> set[str]:
-    """The overloads that this library registers for a dispatch key, as in `registrations(path, "aten", "MPS")`."""
-    library = Library(path)
+def registrations(library: Library, namespace: str, key: str) -> set[str]:
+    """The overloads that a library registers for a dispatch key, as in `registrations(library, "aten", "MPS")`."""
     initialiser = re.compile(rf"TORCH_LIBRARY_IMPL_init_{namespace}_{key}_\d+".encode())
     overloads = set()
     for _, start, end in library.functions(initialiser):

@@ -51,12 +51,17 @@ def steps(by_release: Iterable[Iterable[str]]) -> list[list[object]]:
     return [list(change) for change in changes]
 
 
+def words(names: Iterable[str]) -> str:
+    """ "Tensor.svd svd": the names after "torch."."""
+    return " ".join(sorted(name.removeprefix("torch.") for name in names))
+
+
 def grouped(entries: dict[str, dict]) -> list[dict]:
-    """Public names with one and the same entry as one: {"names": "torch.svd torch.Tensor.svd", ...}."""
+    """Public names with one and the same entry as one: {"names": "Tensor.svd svd", ...}."""
     by_entry = defaultdict(list)
     for name, entry in entries.items():
         by_entry[_compact(entry)].append(name)
-    found = [{"names": " ".join(sorted(names)), **json.loads(entry)} for entry, names in by_entry.items()]
+    found = [{"names": words(names), **json.loads(entry)} for entry, names in by_entry.items()]
     return sorted(found, key=lambda entry: entry["names"])
 
 
@@ -65,4 +70,4 @@ def reached(operators_of: dict[str, Iterable[str]]) -> dict[str, str]:
     by_operators = defaultdict(list)
     for name, found in operators_of.items():
         by_operators[" ".join(sorted(found))].append(name)
-    return {found: " ".join(sorted(names)) for found, names in sorted(by_operators.items())}
+    return {found: words(names) for found, names in sorted(by_operators.items())}

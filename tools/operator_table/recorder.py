@@ -20,6 +20,8 @@ from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
+from operator_table.refusals import refused
+
 DEVICE = torch.device("privateuseone:0")
 CPU = torch.device("cpu")
 COMPOSITE = (
@@ -30,22 +32,36 @@ COMPOSITE = (
 # Views that their composite kernel makes in C++, without an operator: the tensor they return would have no values.
 MADE_IN_CPP = {"alias", "detach", "_unsafe_view", "_reshape_alias", "lift", "lift_fresh"}
 # Operators that ask C++ which device they are on and choose by it; what they choose for MPS, by hand.
-# Sources: aten/src/ATen/native/Convolution.cpp (select_conv_backend), Copy.cpp, transformers/attention.cpp.
-CHOICES: dict[str, Callable[..., str]] = {
-    "convolution": lambda *args: "_mps_convolution_transpose" if args[6] else "_mps_convolution",
-    "convolution_backward": lambda *args: "mps_convolution_transpose_backward" if args[7] else "mps_convolution_backward",
-    "copy_": lambda *args: "_copy_from",
-    "_fused_sdp_choice": lambda *args: "_copy_from",
-    "scaled_dot_product_attention": lambda *args: "_scaled_dot_product_attention_math_for_mps",
+# Sources: aten/src/ATen/native/Convolution.cpp (select_conv_backend), Copy.cpp, transformers/attention.cpp, Dropout.cpp
+# (is_fused_kernel_acceptable), RNN.cpp (lstm, use_fused).
+ATTENTION = ("matmul", "mul.Tensor", "_softmax")  # how it was composed before it had a kernel
+GATES = ("linear", "add.Tensor", "mul.Tensor", "sigmoid", "tanh")
+CHOICES: dict[str, Callable[..., tuple[str, ...]]] = {
+    "convolution": lambda *args: ("_mps_convolution_transpose" if args[6] else "_mps_convolution",),
+    "copy_": lambda *args: ("_copy_from",),
+    "dropout": lambda *args: ("bernoulli_.float", "div_.Scalar", "mul.Tensor") if args[2] else (),
+    "_fused_sdp_choice": lambda *args: (),
+    "scaled_dot_product_attention": lambda *args: ("_scaled_dot_product_attention_math_for_mps",),
+    "lstm.input": lambda *args: ("_lstm_mps",),
+    **dict.fromkeys(("lstm.data", "lstm_cell", "gru.input", "gru.data", "gru_cell"), lambda *args: GATES),
 }
+INSTEAD = {"_scaled_dot_product_attention_math_for_mps": ATTENTION}
+FLOAT64 = "float64"
+WIDE = (torch.float64, torch.complex128)
 
 
 @dataclass
 class Reached:
-    """An operator that was reached, and those its composite kernel reached in turn."""
+    """An operator that was reached, and those its composite kernel reached in turn.
+
+    `taken_apart`: it has a composite kernel here, so that `parts` is all that it needs. `refused`: what its kernel for MPS
+    says to such arguments, in releases that say it. The name FLOAT64 stands for a dtype that was asked for: it, or complex128.
+    """
 
     name: str
     parts: list[Reached] = field(default_factory=list)
+    taken_apart: bool = False
+    refused: tuple[str, ...] = ()
 
 
 class Guard(torch._C._acc.DeviceGuard):
@@ -101,23 +117,33 @@ class Recorder(TorchDispatchMode):
         name = overload(operator)
         if name in MADE_IN_CPP:
             return _on_cpu(operator, args, kwargs)
-        node = Reached(name)
+        node = Reached(name, refused=refused(name, args, kwargs))
         self.at.parts.append(node)
         if name in CHOICES:
-            node.name = CHOICES[name](*args)
+            node.taken_apart = True
+            node.parts += [_chosen(choice, args, kwargs) for choice in CHOICES[name](*args)]
             return _on_cpu(operator, args, kwargs)
         for key in COMPOSITE:
             if torch._C._dispatch_has_kernel_for_dispatch_key(operator.name(), key):
                 return self._taken_apart(node, operator, key, args, kwargs)
-        return _on_cpu(operator, args, kwargs)
+        result = _on_cpu(operator, args, kwargs)
+        if any(isinstance(value, torch.dtype) and value in WIDE for value in flat):
+            node.parts.append(Reached(FLOAT64))
+        return result
 
     def _taken_apart(self, node, operator, key, args, kwargs):
+        node.taken_apart = True
         outer, self.at = self.at, node
         try:
             with self:
                 return operator._op_dk(key, *args, **kwargs)
         finally:
             self.at = outer
+
+
+def _chosen(name: str, args, kwargs) -> Reached:
+    parts = [Reached(part) for part in INSTEAD.get(name, ())]
+    return Reached(name, parts, taken_apart=True, refused=refused(name, args, kwargs))
 
 
 def overload(operator) -> str:
@@ -137,6 +163,8 @@ def to_device(value):
 
 def install() -> None:
     """Makes the stand-in device known to PyTorch, with an empty kernel for every operator that is there. Once a process."""
+    if hasattr(install, "library"):
+        return
     torch._C._set_only_lift_cpu_tensors(True)  # else torch.tensor(data, device=...) goes past the recorder
     torch._C._acc.register_python_privateuseone_device_guard(Guard())
     torch._register_device_module("privateuseone", _NoModule())
@@ -202,4 +230,4 @@ def _inner(value):
 def _tensor(value, parameter):
     """A number that stands where a tensor is declared, as C++ would make it one."""
     declared = str(parameter.type) == "Tensor" and isinstance(value, (int, float, complex))
-    return torch.scalar_tensor(value) if declared else value
+    return torch.tensor(value) if declared else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import zipfile
@@ -34,14 +35,25 @@ class Wheel:
     def library(self) -> Path:
         return self.root / LIBRARY
 
-    @property
-    def native_functions(self) -> Path:
-        return self.root / "torchgen/packaged/ATen/native/native_functions.yaml"
+    def texts(self, places: tuple[str, ...]) -> tuple[str, ...]:
+        """The Python files at these places that it has; a folder stands for the files in it."""
+        return _texts(self.root, places)
+
+
+@functools.cache
+def _texts(root: Path, places: tuple[str, ...]) -> tuple[str, ...]:
+    found = [root / place for place in places]
+    files = [file for path in found for file in (sorted(path.glob("*.py")) if path.is_dir() else [path]) if file.is_file()]
+    return tuple(file.read_text(encoding="utf-8") for file in files)
 
 
 def minor(version: str) -> str:
     """The release a patch release belongs to: "2.13" for "2.13.0"."""
     return ".".join(version.split(".")[:2])
+
+
+def is_at_least(version: str, other: str) -> bool:
+    return tuple(map(int, version.split("."))) >= tuple(map(int, other.split(".")))
 
 
 def fetch(version: str, cache: Path) -> Wheel:
@@ -69,5 +81,6 @@ def unpack(wheel: Path, root: Path) -> None:
     """The Python files, torchgen with its operator yaml, and the library that holds the kernels."""
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
-            if name == LIBRARY or name.startswith("torchgen/") or (name.startswith("torch/") and name.endswith(".py")):
+            python = name.startswith("torch/") and name.endswith((".py", ".pyi"))
+            if name == LIBRARY or name.startswith("torchgen/") or python:
                 archive.extract(name, root)
