@@ -234,6 +234,12 @@ def test_the_device_at_hand(text: str, expected: str, tmp_path: Path) -> None:
     assert fixed(tmp_path / "a.py", after.encode(), "--unsafe").decode() == after
 
 
+def test_a_literal_that_gives_way_to_a_parameter_lets_its_default_be_mended(tmp_path: Path) -> None:
+    text = 'import torch\n\ndef f(n, device="cuda"):\n    return torch.zeros(n, device="cuda")\n\nf(2)\n'
+    after = fixed(tmp_path / "a.py", text.encode(), "--unsafe").decode()
+    assert "torch.zeros(n, device=device)" in after and 'device="cuda" if torch.cuda' in after
+
+
 def test_a_release_before_2_6_gets_a_choice_of_three(tmp_path: Path) -> None:
     after = fixed(tmp_path / "a.py", CUDA.encode(), "--torch", "2.1").decode()
     assert "accelerator" not in after

@@ -45,6 +45,8 @@ def node_at(facts: Facts, place: Span, kind: type[ast.expr]) -> ast.expr:
 
 def non_blocking(facts: Facts, keyword: ast.keyword) -> Fix:
     call = facts.parent(keyword)
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "cuda":
+        raise NoFix("it goes with the .cuda() around it")
     device = (call.args or [facts.argument(call, "device")])[0] if isinstance(call, ast.Call) else None
     return safe(replaced(facts.source, keyword.value, is_cuda(facts.source, device)))
 
@@ -122,7 +124,7 @@ def cuda_call(facts: Facts, call: ast.Call) -> Fix:
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call) and name in _ELSEWHERE:
         return unsafe(*guarded(source, statement, HAS_CUDA))
     if name in _ELSEWHERE:
-        plain = isinstance(parent, (ast.Assign, ast.keyword, ast.Return)) or isinstance(parent, ast.Call) and call in parent.args
+        plain = isinstance(parent, (ast.Assign, ast.keyword, ast.Return, ast.List, ast.Tuple)) or isinstance(parent, ast.Call) and call in parent.args
         left, right = ("", "") if plain else ("(", ")")
         return unsafe(*wrapped(source, call, left, f" if {HAS_CUDA} else {_ELSEWHERE[name]}{right}"))
     raise NoFix("what a Mac does in its place is the author's to say")

@@ -133,7 +133,7 @@ def _tried(
     new = Counter(one.code for one in found) - Counter(one.code for one in findings)
     if new:
         return document, findings, f"its fix was dropped: it would bring {', '.join(sorted(new))}"
-    if len(found) >= len(findings):
+    if Counter((one.code, one.message) for one in found) == Counter((one.code, one.message) for one in findings):
         return document, findings, "its fix was dropped: it would change nothing"
     return after, found, ""
 
