@@ -246,6 +246,20 @@ def test_a_release_before_2_6_gets_a_choice_of_three(tmp_path: Path) -> None:
     assert '"cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"' in after
 
 
+@pytest.mark.parametrize(
+    ("imports", "expected"),
+    [
+        ("import ast\nfrom os import path\n\nimport torchaudio\n", "from os import path\n\nimport torch\nimport torchaudio\n\ndevice"),
+        ("import ast\nfrom os import path\n", "import ast\nfrom os import path\n\nimport torch\n\ndevice"),
+        ("import ast\nfrom torch import nn\n", "import ast\nimport torch\nfrom torch import nn\n\ndevice"),
+        ('"""Text."""\nfrom __future__ import annotations\nimport torchaudio\n', "annotations\nimport torch\nimport torchaudio\n\ndevice"),
+    ],
+)
+def test_torch_is_imported_among_its_kind(imports: str, expected: str, tmp_path: Path) -> None:
+    text = imports + "\n\ndef f(model, batch):\n    return model(batch.cuda())\n"
+    assert expected in fixed(tmp_path / "a.py", text.encode(), "--unsafe").decode()
+
+
 def test_an_import_that_nothing_uses_any_more_goes(tmp_path: Path) -> None:
     text = "import torch\nfrom torch.cuda.amp import GradScaler, autocast\n\nscaler = GradScaler()\nwith autocast():\n    pass\n"
     after = fixed(tmp_path / "a.py", text.encode(), "--unsafe").decode()

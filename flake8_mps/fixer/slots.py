@@ -124,17 +124,17 @@ class Slots:
     def _import(self, name: str, block: list[ast.stmt]) -> tuple[Span, str]:
         """Where an import belongs, among those of whole modules in the first group that has any, by the alphabet."""
         plain = [one for one in block if isinstance(one, ast.Import)]
-        if name == "torch":
-            plain = [one for one in block if _of_torch(one)] or plain
-            first = next((one for one in plain if _of_torch(one)), None)
+        if name not in sys.stdlib_module_names:
+            first = next((one for one in block if _of_torch(one)), None)
             if first is not None:
                 return Span(first.lineno, 0, first.lineno, 0), f"import {name}\n"
+            plain = [one for one in plain if one.names[0].name.partition(".")[0] not in sys.stdlib_module_names] or block[-1:]
         pairs = zip(plain, [None, *plain], strict=False)
         close = takewhile(lambda pair: pair[1] is None or _is_close(self._source, pair[1], pair[0]), pairs)
         group = [one for one, _ in close]
         own = name in sys.stdlib_module_names
         after = (lambda one: one > name or own and one.partition(".")[0] not in sys.stdlib_module_names)
-        later = next((one for one in group if after(one.names[0].name)), None)
+        later = next((one for one in group if isinstance(one, ast.Import) and after(one.names[0].name)), None)
         if later is not None and later.lineno == later.end_lineno:
             return Span(later.lineno, 0, later.lineno, 0), f"import {name}\n"
         last = (group or [None])[-1]
@@ -142,7 +142,7 @@ class Slots:
             first_line = block[0].lineno
             return Span(first_line, 0, first_line, 0), f"import {name}\n\n"
         line = last.end_lineno if last is not None else _behind_docstring(self._source.tree)
-        apart = "\n" if last is not None and not own and last.names[0].name in sys.stdlib_module_names else ""
+        apart = "\n" if last is not None and not own and _root(last) in sys.stdlib_module_names else ""
         return (self._end_of(line), f"\n{apart}import {name}") if line else (Span(1, 0, 1, 0), f"import {name}\n\n")
 
     def _end_of(self, line: int) -> Span:
@@ -168,8 +168,13 @@ def _tried(tree: ast.Module, first: int) -> list[ast.stmt]:
 
 
 def _of_torch(node: ast.stmt) -> bool:
-    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", "") or ""]
-    return any(name.partition(".")[0] == "torch" for name in names)
+    return _root(node) == "torch"
+
+
+def _root(node: ast.stmt) -> str:
+    """The package that an import takes from."""
+    name = node.names[0].name if isinstance(node, ast.Import) else getattr(node, "module", "") or ""
+    return name.partition(".")[0]
 
 
 def _is_close(source: Source, one: ast.stmt, other: ast.stmt) -> bool:
