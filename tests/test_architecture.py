@@ -42,6 +42,7 @@ ARROWS: dict[str, set[str]] = {
     "reports": {*BASE, "rule"},
     "probe": {*BASE, "facts", "operators"},
     "plugin": {*BASE, *DECIDING, "linter", "reports"},
+    "formats": {"finding", "reports", "rule"},
     "discovery": {"config", "project", "source"},
     "baseline": {"config", "reports"},
     "revision": {"config", "notebook", "source"},

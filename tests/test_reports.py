@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -121,3 +123,17 @@ def test_the_page_stands_alone_and_runs_nothing_of_the_code(report) -> None:
     assert format_named("html").render(Report([evil])).count("<script>") == 1
     assert page.index("Let the program choose") < page.index("Stay within the dtypes") < page.index("<h2>Findings")
     assert "How the value came about" in page
+
+
+@pytest.mark.parametrize("name", ["json", "sarif", "github", "gitlab"])
+def test_flake8_has_the_same_formats(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.py").write_text("import torch\nx = torch.zeros(2).cuda()\n")
+    (tmp_path / "b.py").write_text("def f(:\n")
+    flake8 = [sys.executable, "-m", "flake8", "--isolated", "--select", "MPS,E9", "-j1", "--format", f"mps-{name}"]
+    done = subprocess.run(flake8, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and not done.stderr
+    assert "MPS102" in done.stdout and "E999" in done.stdout
+    if name == "sarif":
+        jsonschema.validate(json.loads(done.stdout), SCHEMA, jsonschema.Draft4Validator)
+    elif name != "github":
+        assert json.loads(done.stdout)
