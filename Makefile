@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench mutations fidelity lint docs clean
+.PHONY: help demo test bench mutations operator-accuracy fidelity lint docs clean
 
 help:
 	@echo "make demo    install into $(VENV) and lint fixtures/ (no torch needed)"
@@ -48,6 +48,10 @@ bench: $(VENV)/.package
 
 mutations: $(VENV)/.package
 	$(BIN)/python benchmarks/mutations.py $(MUTATION_ARGS)
+
+operator-accuracy: $(VENV)/.tests
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet pyyaml expecttest scipy
+	$(BIN)/python tools/operator_accuracy.py $(OPERATOR_ARGS)
 
 fidelity: $(VENV)/.tests
 	$(PIP) install --quiet expecttest scipy

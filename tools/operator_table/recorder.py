@@ -119,6 +119,8 @@ class Recorder(TorchDispatchMode):
             return _on_cpu(operator, args, kwargs)
         node = Reached(name, refused=refused(name, args, kwargs))
         self.at.parts.append(node)
+        if _asks_for_float64(name, flat, called=self.at is self.root):
+            node.parts.append(Reached(FLOAT64))
         if name in CHOICES:
             node.taken_apart = True
             node.parts += [_chosen(choice, args, kwargs) for choice in CHOICES[name](*args)]
@@ -126,10 +128,7 @@ class Recorder(TorchDispatchMode):
         for key in COMPOSITE:
             if torch._C._dispatch_has_kernel_for_dispatch_key(operator.name(), key):
                 return self._taken_apart(node, operator, key, args, kwargs)
-        result = _on_cpu(operator, args, kwargs)
-        if any(isinstance(value, torch.dtype) and value in WIDE for value in flat):
-            node.parts.append(Reached(FLOAT64))
-        return result
+        return _on_cpu(operator, args, kwargs)
 
     def _taken_apart(self, node, operator, key, args, kwargs):
         node.taken_apart = True
@@ -139,6 +138,14 @@ class Recorder(TorchDispatchMode):
                 return operator._op_dk(key, *args, **kwargs)
         finally:
             self.at = outer
+
+
+def _asks_for_float64(name: str, flat: list, called: bool) -> bool:
+    """By a cast, or by what is called from Python: other C++ code that asks for it asks for less on MPS. Not by what only
+    makes a tensor: PyTorch's tests of factories give dtypes of their own."""
+    casts = name == "_to_copy" or name.startswith("to.")
+    makes = "_like" in name or name.startswith(("new_", "randint"))
+    return (casts or (called and not makes)) and any(isinstance(value, torch.dtype) and value in WIDE for value in flat)
 
 
 def _chosen(name: str, args, kwargs) -> Reached:
