@@ -272,7 +272,7 @@ def _compared(run: Interpreter, left: Value, left_node: ast.expr, right: Value, 
         if right.value is None and isinstance(left, Device):
             return _is_left_out(left)
         if right.value is None and last_name(left_node).endswith("stream") and "cuda.Stream" in run.source.text:
-            return either("cuda", left_node).opposite()  # a stream of CUDA's, or none
+            return either("cuda-device", left_node).opposite()  # a stream of CUDA's, or none
         holds = bool(right.value)
         same = isinstance(operator, (*_SAME, *_OTHER))
         return (flag if holds else flag.opposite()) if same and flag != NO_FLAG else None
