@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 
 import evidence
 import pytest
@@ -77,15 +76,15 @@ REFUSED = Raises(RuntimeError, "Attempting to deserialize object on a CUDA devic
 def test_the_comparison_can_agree(zygote: Zygote) -> None:
     seen = zygote.run(LOADING.source, LOADING.given)
     assert not disagreement(REFUSED, 3, seen)
-    assert not disagreement(replace(REFUSED, type=Exception), 3, seen)
+    assert not disagreement(REFUSED._replace(type=Exception), 3, seen)
 
 
 @pytest.mark.parametrize(
     ("expect", "line"),
     [
-        (replace(REFUSED, type=AssertionError), 3),
-        (replace(REFUSED, type=NotImplementedError), 3),
-        (replace(REFUSED, text="on an MPS device"), 3),
+        (REFUSED._replace(type=AssertionError), 3),
+        (REFUSED._replace(type=NotImplementedError), 3),
+        (REFUSED._replace(text="on an MPS device"), 3),
         (REFUSED, 1),
         (REFUSED, None),
         (RunsOnCpu(), 3),

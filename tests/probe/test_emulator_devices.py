@@ -134,6 +134,8 @@ def test_views_share_the_device_and_in_place_and_out_keep_it() -> None:
     assert str(x.device) == "mps:0" and x.sum().item() == 72
     out = torch.empty(2, device="mps")
     assert torch.add(torch.ones(2, device="mps"), 1, out=out) is out and str(out.device) == "mps:0"
+    assert torch.ones(2, device="mps", out=out) is out and out.tolist() == [1, 1]
+    out.add_(1)
     host = torch.zeros(2)
     host.copy_(out)
     assert host.tolist() == [2, 2] and str(host.device) == "cpu"

@@ -38,7 +38,7 @@ def before_operator(machine: Machine, func: Any, name: str, args: tuple, kwargs:
     mixed.check(machine, func, name, args, found)
 
 
-def _linear(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
+def _linear(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, **_: Any) -> None:
     """In the order of Linear.mm: each argument's dtype, then its device."""
     for argument, plural, tensor in (("input", "inputs", input), ("weight", "weights", weight), ("bias", "bias", bias)):
         if tensor is None:

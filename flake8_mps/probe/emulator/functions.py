@@ -111,6 +111,8 @@ def _resolve_device(machine: Machine, kwargs: dict) -> bool:
         return False
     machine.resolved(kwargs["device"])
     kwargs["device"] = IN_CPLUSPLUS
+    if any(map(tags.name_of, tags.tensors(kwargs.get("out")))):
+        del kwargs["device"]  # C++ compares it with the tensor that is written to, which it holds for the host's
     return True
 
 
