@@ -274,8 +274,8 @@ class Damage:
         def ends(use: ast.AST) -> bool:
             return self._is_move(use) or method(use, *_ENDS, "to", "type_as")
         for use, part in self.flow.uses(node, ends):
-            if ends(use):
-                continue
+            if ends(use) or method(use, "append", "extend", "insert") or _is_list_sum(use):
+                continue  # side by side in a list is no meeting
             if isinstance(use, ast.Call) and part is not use.func and self._runs_moved_module(use):
                 return True
             others = [use.left, use.right] if isinstance(use, ast.BinOp) else [use.target, use.value] if isinstance(use, ast.AugAssign) else []
@@ -328,8 +328,12 @@ class Damage:
     def _move(self, mutation: Mutation) -> bool:
         node: ast.Call = mutation.node  # type: ignore[assignment]
         receiver = node.func.value  # type: ignore[attr-defined]
-        sources = self.flow.made_of(receiver, lambda n: self._is_move(n) or self._is_move_of_all(n))
+        sources = self.flow.made_of(receiver, lambda n: self._is_move(n) or self._is_move_of_all(n) or self._registers(n))
         return any(map(self._on_host, sources)) and self._meets_device(node)
+
+    def _registers(self, node: ast.AST) -> bool:
+        """True for a parameter or a buffer, which goes where its module goes."""
+        return isinstance(node, ast.Call) and self.page.name(node.func).rpartition(".")[2] in ("Parameter", "Buffer")
 
     def _is_move_of_all(self, node: ast.AST) -> bool:
         return isinstance(node, ast.Call) and self._runs_moved_module(node)
@@ -344,6 +348,8 @@ class Damage:
         name = self.page.name(node.func)
         if name == "torch.tensor" and isinstance(node.args[0] if node.args else None, ast.Constant):
             return False
+        if any(keyword.arg is None for keyword in node.keywords):
+            return False  # **kwargs may hold a device
         return name.startswith("torch.") and name[6:] in (*FACTORIES, "from_numpy", "Tensor", "FloatTensor")
 
     def _device(self, mutation: Mutation) -> bool:
@@ -383,6 +389,11 @@ class Damage:
         left = self.page.text[start : mutation.start] + mutation.new + self.page.text[mutation.end : end]
         words = re.findall(r"\b(?:mps|accelerator|xpu|npu|hpu|cuda)\b", re.sub(r"#.*|\"\"\"(?:.|\n)*?\"\"\"", "", left))
         return "cuda" in words and not set(words) - {"cuda"}
+
+
+def _is_list_sum(node: ast.AST) -> bool:
+    """``[dummy] + features``."""
+    return isinstance(node, ast.BinOp) and any(isinstance(side, (ast.List, ast.ListComp)) for side in (node.left, node.right))
 
 
 def _is_index(node: ast.AST) -> bool:
