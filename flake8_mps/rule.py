@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from .config import OWN_CODES, Config, ConfigError
 from .finding import Finding, Fix, Severity, Span, Step, World
-from .shapes import Where, attributes, beside, calls, conflicts, imports, keywords, literals, methods
+from .shapes import Where, attributes, beside, calls, conflicts, imports, keywords, literals, methods, on_device
 
 if TYPE_CHECKING:
     from .facts import Facts
 
 __all__ = [
     "Example", "Raises", "Rule", "Runs", "RunsOnCpu", "Severity", "Warns", "Where", "World", "attributes", "beside", "calls",
-    "checkpoint", "conflicts", "imports", "keywords", "literals", "load_rules", "methods",
+    "checkpoint", "conflicts", "imports", "keywords", "literals", "load_rules", "methods", "on_device",
 ]
 
 
@@ -91,13 +91,17 @@ class Mark(NamedTuple):
 class Example:
     """A complete small program. Under a line, ``^^^^ MPS201`` marks the exact token to be reported.
 
-    A line that ends in ``# raises`` is where the exception shows, when that is not the first marked line.
+    A line that ends in ``# raises`` is where the exception shows, when that is not the first marked line. ``torch`` is
+    the oldest release that the program has to run on, as in ``--torch``; without it, the newest.
     """
 
-    def __init__(self, text: str, given: checkpoint | None = None, expect: Expectation | None = None) -> None:
+    def __init__(
+        self, text: str, given: checkpoint | None = None, expect: Expectation | None = None, torch: tuple[int, int] | None = None
+    ) -> None:
         self.text = text
         self.given = given
         self.expect = expect
+        self.torch = torch
 
     @functools.cached_property
     def _parsed(self) -> tuple[str, tuple[Mark, ...]]:

@@ -30,6 +30,7 @@ class Where:
     ``methods``, ``keywords`` and ``statements`` (methods called for nothing else) hold bare names; ``conflicts`` holds
     kinds of events of ``facts/events.py``; ``literals`` holds pairs of one of the first kinds and a name,
     ``lists`` names whose attributes are given a list, ``beside`` keywords, each with the last name of a call.
+    ``watched`` holds canonical names whose calls facts note where they run on the device.
     """
 
     calls: frozenset[str] = frozenset()
@@ -42,6 +43,7 @@ class Where:
     literals: frozenset[tuple[str, str]] = frozenset()
     lists: frozenset[str] = frozenset()
     beside: frozenset[tuple[str, str]] = frozenset()
+    watched: frozenset[str] = frozenset()
 
     @cached_property
     def places(self) -> tuple[tuple[str, str], ...]:
@@ -100,6 +102,12 @@ def beside(call: str, where: Where) -> Where:
 def imports(*names: str) -> Where:
     """Imports of these top-level packages: ``imports("flash_attn")``."""
     return Where(imports=frozenset(names))
+
+
+def on_device(*names: str) -> Where:
+    """Calls of these canonical names, of tensors' methods too, and layers, where they run on the device: events of kind
+    ``on-device``. ``on_device("torch.linalg.eig", "torch.Tensor.mode", "torch.nn.CTCLoss")``."""
+    return Where(watched=frozenset(names), conflicts=frozenset({"on-device"}))
 
 
 def conflicts(*names: str) -> Where:
@@ -220,6 +228,7 @@ class Search:
         which code to follow, and facts do the rest. ``same_as`` gives the canonical name for other spellings of it.
         ``in_classes``: what to follow in a class that holds one of other shapes as well."""
         where |= calls(*(other for other, name in same_as.items() if name in where.calls))
+        self.watched = where.watched
         self._searched = tuple(words_of(where))
         self._followed = tuple(words_of(follow))
         self._in_classes, self._beside = (tuple(words_of(of_classes)) for of_classes in in_classes)

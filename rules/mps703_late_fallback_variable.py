@@ -36,15 +36,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..edits import machine
+from ..facts.fallback import SETTERS, VARIABLE, is_late, switches_on
 from ..finding import Finding, Fix
 from ..rule import Example, Rule, Runs, Severity, World, attributes, calls
 
 if TYPE_CHECKING:
     from ..facts import Facts
 
-_VARIABLE = "PYTORCH_ENABLE_MPS_FALLBACK"
-_SETTERS = ("os.environ.setdefault", "os.environ.update", "os.putenv")
-_TORCH = frozenset({"torch", "torchvision", "torchaudio"})  # packages that load torch at once
 _STARTS_OTHERS = ("subprocess", "os.exec", "os.spawn", "os.system", "Popen")
 
 
@@ -53,12 +51,12 @@ class LateFallbackVariable(Rule):
     name = "late-fallback-variable"
     severity = Severity.WARNING
     world = World.AS_WRITTEN
-    where = attributes("os.environ") | calls(*_SETTERS)
+    where = attributes("os.environ") | calls(*SETTERS)
     expect = Runs("operators without a kernel fail as if the variable had not been set")
 
     def check(self, node: ast.Attribute | ast.Call, facts: Facts) -> Iterator[Finding]:
-        if _sets(node, facts) and _is_late(node, facts) and not any(word in facts.source.text for word in _STARTS_OTHERS):
-            message = f"{_VARIABLE} is read by import torch; set it above that import"
+        if switches_on(node, facts) and is_late(node, facts) and not any(word in facts.source.text for word in _STARTS_OTHERS):
+            message = f"{VARIABLE} is read by import torch; set it above that import"
             yield self.finding(facts.source.token(node.func if isinstance(node, ast.Call) else node), message)
 
     def fix(self, node: ast.Attribute | ast.Call, finding: Finding, facts: Facts) -> Fix | None:
@@ -140,44 +138,3 @@ class LateFallbackVariable(Rule):
             subprocess.run([sys.executable, "-c", "import torch"], check=True)
             """),
     ]
-
-
-def _sets(node: ast.Attribute | ast.Call, facts: Facts) -> bool:
-    """Whether a place switches the fallback on; switching off what is off does no harm."""
-    if isinstance(node, ast.Attribute):
-        item = facts.parent(node)
-        given = facts.parent(item) if isinstance(item, ast.Subscript) and isinstance(item.ctx, ast.Store) else None
-        return isinstance(given, ast.Assign) and _is_on(item.slice, given.value, facts)
-    first = node.args[0] if node.args else None
-    if isinstance(first, ast.Dict):
-        return any(_is_on(key, value, facts) for key, value in zip(first.keys, first.values))
-    return len(node.args) > 1 and _is_on(node.args[0], node.args[1], facts)
-
-
-def _is_on(key: ast.expr | None, value: ast.expr, facts: Facts) -> bool:
-    return facts.literal(key) == _VARIABLE and facts.literal(value) != "0"
-
-
-def _is_late(node: ast.AST, facts: Facts) -> bool:
-    """Whether torch has been imported when a place is come to: further up in one of the blocks around it."""
-    functions = [around for around in facts.around(node) if isinstance(around, ast.FunctionDef)]
-    bodies = [facts.source.tree, *functions]
-    imports = (each for body in bodies for each in _own_statements(body) if each.lineno < node.lineno)
-    return any(_loads_torch(each) for each in imports)
-
-
-def _own_statements(block: ast.AST) -> Iterator[ast.stmt]:
-    """The statements of a block, without those that run only when a function is called or a type is checked."""
-    for child in ast.iter_child_nodes(block):
-        for_types = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
-        if isinstance(child, ast.stmt) and not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)) and not for_types:
-            yield child
-            yield from _own_statements(child)
-        elif isinstance(child, ast.ExceptHandler):
-            yield from _own_statements(child)
-
-
-def _loads_torch(node: ast.stmt) -> bool:
-    if isinstance(node, ast.Import):
-        return any(alias.name.partition(".")[0] in _TORCH for alias in node.names)
-    return isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").partition(".")[0] in _TORCH

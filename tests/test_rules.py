@@ -26,8 +26,9 @@ from flake8_mps.source import Source
 BAD, GOOD = cases("bad"), cases("good")
 
 
-def findings(text: str) -> list[Finding]:
-    return lint(Source(text, ast.parse(text)), Config(level=Severity.INFO))  # of no project: for the newest torch
+def findings(text: str, torch: tuple[int, int] | None = None) -> list[Finding]:
+    """Of no project: for the newest torch, or what the example says."""
+    return lint(Source(text, ast.parse(text)), Config(level=Severity.INFO, torch=torch))
 
 
 # --- a program with marked tokens ------------------------------------------------------------------------------------
@@ -55,12 +56,13 @@ class Program:
 
     text: str
     spots: frozenset[Spot]
+    torch: tuple[int, int] | None = None
 
     @classmethod
     def of(cls, case: Case) -> Program:
         starts = line_starts(case.example.source)
         marks = [(starts[mark.line - 1] + mark.column, mark) for mark in case.example.marks]
-        return cls(case.example.source, frozenset(Spot(at, at + mark.width, mark.code) for at, mark in marks))
+        return cls(case.example.source, frozenset(Spot(at, at + mark.width, mark.code) for at, mark in marks), case.example.torch)
 
     def edited(self, edits: Iterable[Edit]) -> Program | None:
         """The program after these edits, its marks moved along; None for no edits: the rewrite does not apply."""
@@ -72,7 +74,7 @@ class Program:
             assert done <= edit.start, "edits overlap"
             text, done = text + self.text[done:edit.start] + edit.new, edit.end
         moved = (Spot(_moved(spot.start, ordered), _moved(spot.end, ordered, True), spot.code) for spot in self.spots)
-        return Program(text + self.text[done:], frozenset(moved))
+        return Program(text + self.text[done:], frozenset(moved), self.torch)
 
     def expected(self) -> set[tuple[int, int, int, int, str]]:
         """Where findings have to be: line, column, end line, end column and code."""
@@ -316,25 +318,25 @@ REWRITES: list[Rewrite] = [
 ]
 
 
-def reported(text: str, codes: set[str]) -> set[tuple[int, int, int, int, str]]:
-    return {(*finding.span, finding.code) for finding in findings(text) if finding.code in codes}
+def reported(program: Program, codes: set[str]) -> set[tuple[int, int, int, int, str]]:
+    return {(*finding.span, finding.code) for finding in findings(program.text, program.torch) if finding.code in codes}
 
 
 @pytest.mark.parametrize("case", BAD, ids=str)
 def test_a_bad_example_is_reported_at_its_marks(case: Case) -> None:
     program = Program.of(case)
     codes = {case.rule.code} | {spot.code for spot in program.spots}
-    assert reported(program.text, codes) == program.expected()
+    assert reported(program, codes) == program.expected()
 
 
 @pytest.mark.parametrize("case", GOOD, ids=str)
 def test_a_good_example_is_silent_for_every_rule(case: Case) -> None:
-    assert findings(case.example.source) == []
+    assert findings(case.example.source, case.example.torch) == []
 
 
 @pytest.mark.parametrize("case", BAD, ids=str)
 def test_a_message_says_what_breaks_and_what_to_write(case: Case) -> None:
-    for finding in findings(case.example.source):
+    for finding in findings(case.example.source, case.example.torch):
         assert re.fullmatch(r"[^;\n]+[^;\s]; [^;\s][^;\n]+", finding.message)
         assert len(finding.message) < 100
         assert finding.message == finding.message.strip() and not finding.message.endswith(".")
@@ -349,7 +351,7 @@ def test_a_rewritten_example_keeps_its_findings(case: Case, rewrite: Rewrite) ->
     if rewrite in SPELLINGS:
         assert ast.dump(ast.parse(program.text)) == ast.dump(ast.parse(case.example.source)), "not a mere spelling"
     codes = {case.rule.code} | {spot.code for spot in program.spots}
-    assert reported(program.text, codes) == program.expected(), program.text
+    assert reported(program, codes) == program.expected(), program.text
 
 
 @pytest.mark.parametrize("rewrite", REWRITES, ids=lambda rewrite: rewrite.__name__)

@@ -28,12 +28,14 @@ _MISSING = {f"builtins.{name}" for name in ("AttributeError", "ImportError", "Mo
 class Facts:
     """The facts of one file. Only functions in units that hold a candidate are run, and those that they call."""
 
-    def __init__(self, source: Source, hits: Hits, candidates: Iterable[ast.AST], config: Config) -> None:
+    def __init__(
+        self, source: Source, hits: Hits, candidates: Iterable[ast.AST], config: Config, watched: frozenset[str] = frozenset()
+    ) -> None:
         self.source = source
         self.config = config
         self._hits = hits
         wanted = hits.followed | {hits.unit_at(node.lineno) for node in candidates}  # type: ignore[attr-defined]
-        self._run = Interpreter(source, config, Project.around(source.path, config))
+        self._run = Interpreter(source, config, Project.around(source.path, config), watched)
         self._run.run(lambda node: (unit := self._unit(node)) in wanted or unit in self._calls_of_project)
         self.interpreted = len(self._run.ran)
 

@@ -64,6 +64,7 @@ def call(run: Interpreter, node: ast.Call) -> Value:
     elif kind is Name:
         run.arguments[node] = args
         result = _named(run, node, callee.name, args)
+        run.kernels.called(run, node, callee.name, args, result)
     elif kind is Function:
         result = _own_function(run, node, callee, args)
     elif kind is Instance and (body := callee.info.method("__call__")) is not None:

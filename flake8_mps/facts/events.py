@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..finding import Step
 from ..shapes import Where, calls, imports, keywords, lists, methods, statements
 from .guards import NOTHING, Guards
-from .tables import FACTORIES
+from .tables import FACTORIES, OF_TENSORS
 
 MOVES = methods("to", "cuda") | keywords("device")
 
@@ -54,9 +54,18 @@ TRIGGERS: dict[str, Where] = {
     "integers-into-layer": MOVES,
     # A moved tensor that nobody keeps.
     "dropped-move": MOVES | statements("float", "half", "double", "long", "int", "cpu"),
+    # A call by a watched name, on the device; what is watched is a word of its own (shapes.py).
+    "on-device": MOVES,
     # A module and its input, or two operands, on different devices.
     "devices-meet": MOVES | calls("torch.from_numpy", "torch.as_tensor"),
 }
+
+
+def is_distinct(name: str) -> bool:
+    """True for a watched name that is worth following code for: ``pdist`` and ``linalg.eig``, not ``sort`` and ``norm``,
+    which are many others' names too and noted where the code is followed for its moves."""
+    owner, _, last = name.rpartition(".")
+    return owner != "torch.Tensor" and last not in OF_TENSORS
 
 
 @dataclass(eq=False, repr=False)  # one for each place: never changed, and not frozen only because that triples what it costs

@@ -25,6 +25,7 @@ from .events import Event
 from .frames import Env, Frame
 from .guards import AS_WRITTEN, NOTHING, Fact, Guards, contradicts, has
 from .imported import Project
+from .kernels import Kernels
 from .names import dotted
 from .values import (
     CPU, IDLE, UNKNOWN, Batch, Device, Flag, Function, Instance, Items, Many, Module, Name, Namespace, Standing, Table, Tensor, Value,
@@ -41,7 +42,7 @@ _DEFAULT_DEVICE = ("set_default_device", "set_default_tensor_type", "with torch.
 class Interpreter:
     """One run over one file."""
 
-    def __init__(self, source: Source, config: Config, project: Project | None = None) -> None:
+    def __init__(self, source: Source, config: Config, project: Project | None = None, watched: frozenset[str] = frozenset()) -> None:
         self.source = source
         self.config = config
         self.project = project  # None where no other file, and no declaration, has anything to say
@@ -52,7 +53,7 @@ class Interpreter:
         self.guards_at: dict[ast.AST, Guards] = {}
         self.arguments: dict[ast.AST, Arguments] = {}  # of the last call seen at a node, by a canonical name
         self.events: dict[tuple, Event] = {}
-        self.devices = DeviceLog()
+        self.devices, self.kernels = DeviceLog(), Kernels(watched)
         self.options: dict[str, Value] = {}
         self.bound_attributes: set[str] = set()  # the last parts of dotted names in any environment
         self.attributes: dict[str, Value] = {}
@@ -93,6 +94,7 @@ class Interpreter:
             if wanted(node) and (node not in self.ran or node in self.run_with_defaults):
                 self._run_after_callers(defined, ())
         self.devices.decide(self)
+        self.kernels.decide(self)
         for node, guards in self.default_float64 if self.uses_devices else ():
             self.guards = guards
             self.note("float64-default", node)

@@ -29,6 +29,8 @@ _TELLING = frozenset(tables.CASTS) | {
 
 def call_method(run: Interpreter, node: ast.Call, receiver: Value, attr: str, args: Arguments) -> Value:
     """A method of something that is no class of this file."""
+    if attr in run.kernels.methods:
+        run.kernels.method(run, node, attr, receiver)
     if receiver is UNKNOWN and attr not in _TELLING:
         return escape(run, args)
     if attr == "get_device" and not node.args and dotted(node.func.value) != run.frame.receiver:  # type: ignore[attr-defined]

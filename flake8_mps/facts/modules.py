@@ -40,6 +40,8 @@ def escape(run: Interpreter, args: Arguments) -> Value:
 
 def place(run: Interpreter, module: Module, standing: Standing) -> None:
     """Puts a module, and the modules that it was made of, somewhere."""
+    if standing.at in MAYBE_MPS:
+        run.kernels.moved(module)
     todo, seen = [module], set()
     while todo:
         part = todo.pop()
@@ -51,6 +53,8 @@ def place(run: Interpreter, module: Module, standing: Standing) -> None:
 
 def forward(run: Interpreter, node: ast.Call, module: Module | Moved, args: Arguments) -> Value:
     """A module called on tensors; notes the ones that stand elsewhere."""
+    if isinstance(module, Module) and module.site in run.kernels.layers:
+        run.kernels.forward(run, node, module, args)
     standing = run.standing(module) if isinstance(module, Module) else Standing(module.at)
     if isinstance(module, Module) and module.cls == Elsewhere() and not standing.trail:
         standing = Standing()  # nobody moved it by itself, and it may hold nothing

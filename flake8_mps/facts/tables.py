@@ -12,6 +12,7 @@ import re
 
 # Spellings that mean the same thing.
 SAME_AS = {
+    "torch.pdist": "torch.nn.functional.pdist",
     "torch.serialization.load": "torch.load",
     "torch.jit._serialization.load": "torch.jit.load",
     "torch.utils.data.dataloader.DataLoader": "torch.utils.data.DataLoader",
