@@ -155,7 +155,7 @@ class NoKernel(Rule):
             device = torch.accelerator.current_accelerator() or torch.device("cpu")
             points = torch.rand(5, 3, device=device)
             spread = torch.cdist(points, points).triu(1).sum() / 10
-            eigenvalues = torch.linalg.eigh(points.T @ points).eigenvalues
+            volume = torch.linalg.det(points.T @ points)
             """),
         Example("""
             import torch

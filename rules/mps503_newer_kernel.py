@@ -84,7 +84,7 @@ class NewerKernel(Rule):
             scores = rand(6, 1, 4).log_softmax(2).to(gpu)
             loss = criterion(  # raises
                 scores,
-                tensor([[1, 2]], device=gpu), tensor([6]), tensor([2]),
+                tensor([[1, 2]], device=gpu), (6,), (2,),
             )
             """, torch=(2, 12)),
     ]
@@ -102,8 +102,8 @@ class NewerKernel(Rule):
 
             device = torch.accelerator.current_accelerator() or torch.device("cpu")
             points = torch.rand(5, 3, device=device)
-            values, vectors = torch.linalg.eigh(points.T @ points)
-            """, torch=(2, 14)),
+            q, r = torch.linalg.qr(points)
+            """, torch=(2, 12)),
         Example("""
             import torch
 

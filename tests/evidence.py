@@ -41,6 +41,7 @@ NOT_INSTALLED = frozenset(
 )
 """Packages that the tests do without, whether or not one is installed."""
 NOT_SHOWN = {
+    'environ["PYTORCH_ENABLE_MPS_FALLBACK"] = "1"\n\nimport torch': "needs a process that loads torch after the variable is set",
     'torch.jit.load("clip.pt")': "needs a TorchScript file that was saved on CUDA",
     "dtype=float8_e4m3fn": "sources disagree on what MPS does with float8",
     "sources=[\"ops.cpp\", \"csrc/ops.cu\"]": "needs the sources of an extension",
