@@ -191,7 +191,7 @@ def unsupported(event: Event, facts: Facts) -> Form | None:
     def given(argument: str, position: int | None) -> Any:
         node = facts.argument(call, argument, position)
         if node is None:
-            return None if facts.has_star(call) else getattr(operators, "OMITTED", None)
+            return None if facts.has_star(call) else operators.OMITTED
         return facts.literal(node)
 
     return form_of(event.how, release_of(facts.config.oldest_torch), given)

@@ -193,3 +193,44 @@ def test_importing_reads_no_data_and_asking_reads_one_file() -> None:
     program += "o.api('torch.linalg.eigh'); print(json.dumps([before, o._file.cache_info().currsize, 'torch' in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [0, 1, False]
+
+
+def test_every_name_that_a_rule_can_report_leaves_room_for_its_message() -> None:
+    from flake8_mps.rules.mps501_no_kernel import LONGEST, written
+    from flake8_mps.operators.forms import short
+
+    for name in operators.names_not_everywhere():
+        for what in ("has no MPS kernel up to torch 2.15", "has no MPS kernel before torch 2.15", "runs on the CPU before torch 2.15"):
+            assert len(written(f"{short(name)} {what}", "x" * 100)) <= LONGEST, name
+
+
+def test_the_arguments_decide_where_only_some_forms_are_supported() -> None:
+    from flake8_mps.operators import OMITTED
+    from flake8_mps.operators.forms import unsupported
+
+    def given(value: object):
+        return lambda argument, position: value
+
+    nuclear = unsupported("torch.norm", "2.13", given("nuc"))
+    assert (nuclear.shown, nuclear.state, nuclear.added) == ("torch.norm(p=...)", State.MISSING, "2.14")
+    assert [unsupported("torch.norm", "2.13", given(value)) for value in ("fro", OMITTED, None)] == [None] * 3
+    assert unsupported("torch.norm", "2.14", given("nuc")) is None
+    assert unsupported("torch.mode", "2.15", given(OMITTED)).added is None
+
+
+def test_the_command_prints_names_and_refuses_unknown_ones(capsys) -> None:
+    import json
+
+    import pytest
+
+    from flake8_mps.cli import main
+
+    assert main(["operators", "linalg.eigh", "aten::mode", "--format", "json"]) == 0
+    eigh, mode = json.loads(capsys.readouterr().out)
+    assert (eigh["name"], eigh["since"], eigh["operators"]["2.13"]) == ("torch.linalg.eigh", "2.14", ["_linalg_eigh.eigenvalues"])
+    assert (mode["name"], mode["since"], mode["states"]["2.15"]) == ("mode", None, "missing")
+    assert main(["operators", "--torch", "2.13", "--missing", "--since", "2.14", "linalg.eigh", "cumsum", "mode"]) == 0
+    assert [line.split()[:4] for line in capsys.readouterr().out.splitlines()] == [["torch.linalg.eigh", "missing", "since", "2.14"]]
+    with pytest.raises(SystemExit, match="2"):
+        main(["operators", "linalg.eih"])
+    assert "is it torch.linalg.eigh" in capsys.readouterr().err

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import WORKS, Condition, State, api, releases
+from . import OMITTED, WORKS, Condition, State, api, releases
 
 Version = tuple[int, int]
 Given = Callable[[str, int | None], Any]
 """What a call is given for an argument, by its name or at its position: a literal, OMITTED, or None where that is not known."""
 
 _NOTHING_KNOWN = State.UNKNOWN, State.ABSENT
-FAILS = frozenset(State) - {*WORKS, *_NOTHING_KNOWN, State.PARTIAL}
+FAILS = State.MISSING, State.FALLBACK  # what a kernel refuses, MPS504 knows
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ def unsupported(name: str, release: str, given: Given) -> Form | None:
         found = next((one for one in entry.conditions if one.states[release] in FAILS and _holds(one, given)), None)
         if found is None:
             return None
-        state, decides, argument = found.states[release], found, f"({found.argument}=...)"
+        is_given = given(found.argument or "", found.position) is not OMITTED
+        state, decides, argument = found.states[release], found, f"({found.argument}=...)" if is_given else ""
     if state not in FAILS:
         return None
     since, known = added_after(decides.states, release), releases()
