@@ -107,7 +107,8 @@ def _asked(facts: Facts, test: ast.expr) -> str:
     named, count = _ASKED.subn(HAS_MPS, written)
     if "not " in written and re.search(r"\bnot\s+(?:\w+\.)*cuda", written):
         raise NoFix("it asks for the machine without CUDA")
-    if not count or any(_given(facts, one) is not None for one in ast.walk(test) if isinstance(one, (ast.Name, ast.Attribute))):
+    parts = [] if isinstance(test, (ast.Name, ast.Attribute)) else list(ast.walk(test))
+    if not count or any(_given(facts, one) is not None for one in parts if isinstance(one, (ast.Name, ast.Attribute))):
         raise NoFix("its flag asks for more than CUDA")
     return named
 
