@@ -40,7 +40,7 @@ ARROWS: dict[str, set[str]] = {
     "linter": {*BASE, *DECIDING},
     "fixer": BASE,
     "reports": {*BASE, "rule"},
-    "probe": {*BASE, "facts", "operators"},
+    "probe": {*BASE, "facts", "operators", "rule"},
     "plugin": {*BASE, *DECIDING, "linter", "reports"},
     "formats": {"finding", "reports", "rule"},
     "discovery": {"config", "project", "source"},

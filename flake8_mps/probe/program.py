@@ -15,7 +15,7 @@ class Program:
 
     ``machine`` is "mps" for a Mac, "cuda" for the control, "cpu" for this machine as it is. ``ported`` replays the world
     "once ported": what chooses CUDA gets the GPU of the Mac. ``setup`` is a program that runs before it, on a machine with
-    CUDA, and makes the files that it reads. ``flagged`` is the piece of it that a finding is about. ``fallback`` is what
+    CUDA, and makes the files that it reads; ``files`` are other modules, by name. ``flagged`` is the piece of it that a finding is about. ``fallback`` is what
     PYTORCH_ENABLE_MPS_FALLBACK says.
     """
 
@@ -25,6 +25,7 @@ class Program:
     ported: bool = False
     setup: str = ""
     argv: tuple[str, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
     flagged: Span | None = None
     fallback: bool = False
 
@@ -34,7 +35,7 @@ class Program:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Program:
         flagged = data["flagged"]
-        return cls(**{**data, "argv": tuple(data["argv"]), "flagged": Span(*flagged) if flagged else None})
+        return cls(**{**data, "argv": tuple(data["argv"]), "files": tuple(map(tuple, data["files"])), "flagged": Span(*flagged) if flagged else None})
 
 
 class End(enum.Enum):

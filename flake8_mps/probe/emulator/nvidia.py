@@ -65,6 +65,14 @@ def _zero(*args: Any, **kwargs: Any) -> int:
     return 0
 
 
+class CurrentDevice(contextlib.nullcontext):  # a type: torch.cuda._utils asks whether a device is one of it
+    """``with torch.cuda.device(0):`` where there is one."""
+
+    def __init__(self, device: object = None) -> None:
+        super().__init__()
+        self.idx = 0
+
+
 def present(patches: Any, machine: Machine) -> None:
     """Puts it in the place of the ``torch.cuda`` of a CPU build."""
     names = "synchronize empty_cache set_device reset_peak_memory_stats reset_max_memory_allocated ipc_collect init"
@@ -89,7 +97,7 @@ def present(patches: Any, machine: Machine) -> None:
         "set_rng_state_all": lambda states: machine.generator.set_state(states[0]) and None,
         "Stream": Stream, "Event": Event, "current_stream": lambda device=None: Stream(),
         "default_stream": lambda device=None: Stream(), "stream": lambda stream: contextlib.nullcontext(stream),
-        "device": lambda device=None: contextlib.nullcontext(),
+        "device": CurrentDevice,
         "device_of": lambda tensor: contextlib.nullcontext(),
     })  # fmt: skip
     patches.set_all(torch.cuda.amp.common, {"amp_definitely_not_available": lambda: False})

@@ -22,7 +22,7 @@ from .tags import BASE
 
 _DEVICE = BASE.device
 _STORAGE_DEVICE = torch._C.StorageBase.device
-_STORAGE_CUDA = torch.UntypedStorage.cuda
+_STORAGE_CUDA, _STORAGE_TO = torch.UntypedStorage.cuda, torch.UntypedStorage.to
 _MISSING = object()
 
 
@@ -67,6 +67,7 @@ def tensors(patches: Patches) -> None:
         "is_cuda": property(lambda self: (tags.name_of_storage(self) or "").startswith("cuda")),
         "mps": lambda self: _storage_moved(self, "mps"), "cuda": _storage_cuda,
         "cpu": lambda self: _storage_copied(self, None) if tags.name_of_storage(self) else cpu_storage(self),
+        "to": _storage_to,
         "share_memory_": lambda self, *args, **kwargs: _share(self, share, args, kwargs),
     })  # fmt: skip
     patches.set(torch, "Generator", generators.Generator)
@@ -109,6 +110,14 @@ def _storage_cuda(self: torch.UntypedStorage, device: Any = None, non_blocking: 
     if active().is_mac and not active().ported:
         return _STORAGE_CUDA(self, device, non_blocking)
     return _storage_moved(self, active().kind)
+
+
+def _storage_to(self: torch.UntypedStorage, *, device: Any, non_blocking: bool = False) -> torch.UntypedStorage:
+    """What ``torch.load`` restores storages by; PyTorch's own asks C++ for one on the device."""
+    kind = torch.device(device).type
+    if kind == "cpu":
+        return _storage_copied(self, None)
+    return _storage_moved(self, kind) if kind == active().kind else _STORAGE_TO(self, device=device, non_blocking=non_blocking)
 
 
 def _share(held: torch.UntypedStorage, share: Callable, args: tuple, kwargs: dict) -> torch.UntypedStorage:

@@ -17,7 +17,8 @@ import types
 import warnings
 from typing import Any
 
-from ...finding import Span
+from ...source import Source
+from ..flagged import flagged_expression
 from ..program import End, Observation, Program, Warned
 from . import machines
 
@@ -41,6 +42,10 @@ def run(program: Program) -> Observation:
 
 
 def _set_up(program: Program) -> None:
+    for name, text in program.files:
+        with open(os.path.basename(name), "w", encoding="utf-8") as file:
+            file.write(text)
+    sys.path.insert(0, os.getcwd())
     if program.setup:
         with machines.machine(Program("", machine="cuda"), None):
             exec(compile(program.setup, "<made inputs>", "exec"), {"__name__": "__setup__"})
@@ -105,8 +110,6 @@ class _Watch:
             self._wrap(program)
 
     def _wrap(self, program: Program) -> None:
-        from ...source import Source
-
         assert program.flagged
         whole = flagged_expression(Source(program.source, self.tree, program.name), program.flagged)
         if whole is not None:
@@ -119,36 +122,11 @@ class _Watch:
         self.reached = True
 
     def _value(self, _: None, value: Any) -> Any:
-        with contextlib.suppress(Exception):
-            self.devices.update(machines.devices_in(value))
+        self.devices.update(machines.used(value))
         return value
 
     def as_dict(self) -> dict[str, Any]:
         return {"reached": self.reached, "devices": tuple(sorted(self.devices)), "ran": machines.summary(self.record, self.program)}
-
-
-def flagged_expression(source: Any, span: Span) -> ast.expr | None:
-    """The expression that a finding is about: of a name or an attribute that is called the call, as of a keyword's plain
-    value, and of one arm of a choice the choice; else the smallest expression that begins before the span and ends behind its start. None in no expression."""
-    around: list[ast.expr] = []
-    for node in ast.walk(source.tree):  # from outside to inside
-        if isinstance(node, ast.expr) and not isinstance(node, (ast.Slice, ast.Starred)):
-            whole = source.span(node)
-            if whole[:2] <= span[:2] < whole[2:] and isinstance(getattr(node, "ctx", None) or ast.Load(), ast.Load):
-                around.append(node)
-    if not around:
-        return None
-    found = around.pop()
-    while around and _stands_for(found, around[-1]):
-        found = around.pop()
-    return found
-
-
-def _stands_for(part: ast.expr, whole: ast.expr) -> bool:
-    """Whether what is said of a part is meant of the whole."""
-    if isinstance(whole, ast.Call):
-        return whole.func is part or any(one.value is part for one in whole.keywords) and not isinstance(part, ast.Call)
-    return isinstance(whole, ast.IfExp) or isinstance(whole, ast.Attribute) and not isinstance(part, ast.Call)
 
 
 class _Wrap(ast.NodeTransformer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
 
 from ..program import Program, Ran
@@ -36,14 +37,27 @@ def summary(record: Any, program: Program) -> tuple[Ran, ...]:
     )
 
 
+_DEVICE = re.compile(r"(?:cpu|cuda|mps)(?::\d+)?$")
+
+
+def used(value: Any) -> set[str]:
+    """Uses what does nothing by itself, and says where that computed: a sum on a device, or where its text says; the first
+    batch of a loader. Raises what PyTorch raises."""
+    import torch
+
+    if isinstance(value, torch.device) or isinstance(value, str) and _DEVICE.match(value):
+        return {(torch.ones(2, device=value) + 1).device.type}
+    if isinstance(value, torch.utils.data.DataLoader):
+        return devices_in(next(iter(value), None))
+    return devices_in(value)
+
+
 def devices_in(value: Any, depth: int = 3) -> set[str]:
     """The devices of the tensors in a value: a tensor, a module, a container of these."""
     import torch
 
     if isinstance(value, torch.Tensor):
         return {value.device.type}
-    if isinstance(value, torch.device):
-        return {value.type}
     if isinstance(value, torch.nn.Module):
         return {tensor.device.type for tensor in [*value.parameters(), *value.buffers()]}
     if depth and isinstance(value, dict):

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 
 from . import linux
 
-WORK = "/work"
+WORK = "/sandbox"
 """The program's own folder: its working folder, its home and its place for temporary files."""
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
