@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..config import CODES, OPTIONS, SWITCHES, Config, ConfigError
-from ..discovery import discover
+from ..config import CODES, OPTIONS, Config, ConfigError
+from ..discovery import Discovery
 from ..notebook import NotPython, read_notebook
+from ..rule import refuse_unknown_codes
 from ..source import Source, Unreadable, read_source
 from . import CLEAN, FINDINGS, TROUBLE
 
@@ -26,8 +27,6 @@ def add(commands: Any) -> None:
         parser.add_argument(f"--{option.name}", metavar=option.metavar, help=option.help)
     for name, effect in ("select", "probe only"), ("ignore", "do not probe"):
         parser.add_argument(f"--{name}", metavar="CODES", action="append", help=f"{effect} these: MPS102, MPS3, ...")
-    for switch in SWITCHES:
-        parser.add_argument(f"--{switch.name}", action="store_true", help=switch.help)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: one object a finding")
     parser.add_argument("--show-slice", action="store_true", help="print the program that decided")
     parser.add_argument("--seconds", type=float, default=20.0, metavar="N", help="how long one run may take (default: 20)")
@@ -36,8 +35,8 @@ def add(commands: Any) -> None:
 
 
 def _probe(arguments: argparse.Namespace) -> int:
-    names = [option.name.replace("-", "_") for option in (*OPTIONS, *SWITCHES)]
-    config = Config.from_strings(**{name: getattr(arguments, name) for name in (*names, *CODES)})
+    config = Config.from_strings(**{name: getattr(arguments, name) for name in (*(one.name for one in OPTIONS), *CODES)})
+    refuse_unknown_codes(config, "--")
     problems: list[Unreadable] = []
     claims = list(_claims(arguments.paths, config, problems))
     if not claims:
@@ -77,7 +76,7 @@ def _claims(paths: list[str], config: Config, problems: list[Unreadable]) -> Ite
         print(problem, file=sys.stderr)
         problems.append(problem)
 
-    for path in discover(paths, complain):
+    for path in (file.path for file in Discovery(complain).files(paths)):
         try:
             source = read_notebook(path) if path.endswith(".ipynb") else read_source(path)
         except NotPython as foreign:
