@@ -128,15 +128,14 @@ def search(without: str = "") -> Search:
     """The one search for all that any rule wants to see; conflicts bring the shapes that can begin them.
 
     ``without`` leaves the rule of a code out, to see what it costs."""
-    from .facts.events import FORWARD, MAKES, TRIGGERS, is_distinct
+    from .facts.events import FORWARD, MAKES, TRIGGERS
     from .facts.tables import SAME_AS
     from .rule import load_rules
-    from .shapes import Search, Where, calls
+    from .shapes import Search, Where
 
     where, follow = Where(), Where()
     for rule in (rule for rule in load_rules() if rule.code != without):
         where |= rule.where
-        follow |= calls(*filter(is_distinct, rule.where.watched))
         for kind in rule.where.conflicts:
             follow |= TRIGGERS[kind]
     return Search(where, follow, SAME_AS, in_classes=(FORWARD, MAKES))
