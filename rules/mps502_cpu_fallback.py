@@ -95,8 +95,8 @@ class CpuFallback(Rule):
             import torch
 
             device = torch.accelerator.current_accelerator() or torch.device("cpu")
-            weight = torch.rand(4, 3, device=device)
-            values = torch.linalg.svd(weight).S
+            matrix = torch.rand(4, 3, device=device)
+            values = torch.linalg.svd(matrix).S
             """),
         Example("""
             import os
