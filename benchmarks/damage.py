@@ -319,10 +319,10 @@ class Damage:
             return "float64" if any(isinstance(p, ast.Constant) and isinstance(p.value, float) for p in ast.walk(node)) else None
         if _NUMPY_FLOAT64.match(name):
             return "float64"
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and any(
-            self.page.name(getattr(p, "func", None)).startswith(("numpy.", "cv2.")) for p in
-            self.flow.made_of(node.left, self._asks_dtype)):
-            return "float64"
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            parts = self.flow.made_of(node.left, self._asks_dtype)
+            if any(self.page.name(getattr(part, "func", None)).startswith(("numpy.", "cv2.")) for part in parts):
+                return "float64"
         return "int" if _INTEGERS.search(name) else None
 
     def _move(self, mutation: Mutation) -> bool:

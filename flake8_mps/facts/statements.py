@@ -12,7 +12,7 @@ from . import arithmetic, conditions, endings, functions, lookups, methods, pack
 from .classes import ClassInfo, describe
 from .conditions import NO_FLAG
 from .frames import Env, Frame
-from .guards import NOTHING, Fact, Guards, common, has
+from .guards import NOTHING, Fact, Guards, common
 from .values import UNKNOWN, Batch, Class, Const, Flag, Function, Items, Many, Name, Table, Tensor, Value
 
 if TYPE_CHECKING:

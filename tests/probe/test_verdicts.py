@@ -10,16 +10,16 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.importorskip("torch")
+pytest.importorskip("torch", reason="programs run in torch, which make test installs")
 
-from flake8_mps.config import Config
-from flake8_mps.finding import Finding
-from flake8_mps.linter import lint
-from flake8_mps.probe.runner import Limits, Runner
-from flake8_mps.probe.slicing import CannotSlice, Slice, slices
-from flake8_mps.probe.verdicts import Judged, Verdict, claims, judged
-from flake8_mps.rule import load_rules
-from flake8_mps.source import Source
+from flake8_mps.config import Config  # noqa: E402
+from flake8_mps.finding import Finding  # noqa: E402
+from flake8_mps.linter import lint  # noqa: E402
+from flake8_mps.probe.runner import Limits, Runner  # noqa: E402
+from flake8_mps.probe.slicing import CannotSlice, Slice, slices  # noqa: E402
+from flake8_mps.probe.verdicts import Judged, Verdict, claims, judged  # noqa: E402
+from flake8_mps.rule import load_rules  # noqa: E402
+from flake8_mps.source import Source  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="programs are only shut in on Linux")
 

@@ -46,7 +46,6 @@ DECIDING: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
-
 class Undecided(Exception):
     """A name is partial, and nobody has said which argument decides."""
 

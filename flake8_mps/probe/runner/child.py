@@ -7,7 +7,6 @@ of it. Lines stay what they are.
 from __future__ import annotations
 
 import ast
-import contextlib
 import json
 import os
 import sys

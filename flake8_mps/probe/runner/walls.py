@@ -32,7 +32,6 @@ _NAMESPACES = (
 )
 
 
-
 class Walls(enum.Enum):
     """What keeps a program in. ``AUTO`` takes namespaces where the kernel gives them, else bubblewrap, else refuses."""
 
@@ -40,7 +39,6 @@ class Walls(enum.Enum):
     NAMESPACES = "namespaces of its own: no network, a root in memory, no capability"
     BUBBLEWRAP = "bubblewrap around all runs: no network, a root in memory"
     NONE = "nothing but limits"
-
 
 
 @dataclass(frozen=True)

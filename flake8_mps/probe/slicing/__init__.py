@@ -35,4 +35,3 @@ def slices(source: Source, finding: Finding, others: frozenset[int] = frozenset(
             reason = reason or trouble
     if not found and reason is not None:
         raise reason
-
