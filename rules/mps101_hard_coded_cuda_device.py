@@ -13,9 +13,9 @@ the text that names it. `torch.Generator("cuda")` raises a RuntimeError instead:
 A default (of a parameter, `argparse`, `os.environ.get`) harms only those who leave it be: a warning, not an error.
 
 ## Use instead
-Choose once, at run time, and hand the device on:
+Choose once, at run time, and hand the device on (torch 2.6 or newer):
 
-    device = torch.accelerator.current_accelerator() or torch.device("cpu")     # torch >= 2.6
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
 
 or, for every torch since 1.12:
 
@@ -36,7 +36,8 @@ changes. Unsafe where the device at hand is a parameter or an attribute: somebod
 ## Sources
 - torch 2.13, executed on the CPU build: `_lazy_init` in `torch/cuda/__init__.py` raises when `torch._C` has no
   `_cuda_getDeviceCount`. The wheel for Macs holds the same Python files; no release is known to differ.
-- `torch.accelerator.current_accelerator()` gives None where there is no accelerator, hence the `or`.
+- `current_accelerator()` in `torch/accelerator/__init__.py`, 2.13, gives what PyTorch was built for: None on a build for
+  the CPU, and CUDA on a build for CUDA even without a GPU. Hence the question `is_available()`.
 - Seen on Macs: vietai/mTet#7 (`.to('cuda')`), mistralai/mistral-inference#3 (`.to(device=device)`).
 """
 
@@ -160,7 +161,7 @@ class HardCodedCudaDevice(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
             rates = {"cuda": 3e-4, "mps": 3e-4, "cpu": 1e-4}
             noise = torch.randn(2, device=device) * rates[device.type]
             if device.type == "cuda":

@@ -15,9 +15,9 @@ it is not reported. Nor is a call that asks for CUDA first: that one is silent, 
 Where an option decides (`if args.gpu:`), only those who ask for it see the error: a warning.
 
 ## Use instead
-Move to a device that was chosen at run time:
+Move to a device that was chosen at run time (torch 2.6 or newer):
 
-    device = torch.accelerator.current_accelerator() or torch.device("cpu")     # torch >= 2.6
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
     model.to(device)                                    # was model.cuda()
     images = images.to(device)                          # was images.cuda()
 
@@ -148,7 +148,7 @@ class CudaMethod(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
             model = torch.nn.Linear(2, 2).to(device)
             batch = torch.zeros(1, 2).to(device, non_blocking=device.type == "cuda")
             """),
@@ -183,7 +183,7 @@ class CudaMethod(Rule):
                 try:
                     return x.cuda()
                 except (AssertionError, RuntimeError):
-                    return x.to(torch.accelerator.current_accelerator() or torch.device("cpu"))
+                    return x.to(torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu")
 
             print(on_gpu(torch.ones(2)).is_cuda)
             """),

@@ -12,9 +12,9 @@ Questions about CUDA that place nothing are not reported: seeds, cache, memory f
 `pin_memory`, cudnn flags.
 
 ## Use instead
-Ask for any accelerator:
+Ask for any accelerator (torch 2.6 or newer):
 
-    device = torch.accelerator.current_accelerator() or torch.device("cpu")     # torch >= 2.6
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
 
 or a choice of three, for every torch since 1.12:
 

@@ -13,9 +13,9 @@ Since 2.5 it means the accelerator of the machine, and `.to(0)` is `mps:0`. Numb
 older PyTorch has to be supported (`--torch 2.4`).
 
 ## Use instead
-Choose a device once and hand it on:
+Choose a device once and hand it on (torch 2.6 or newer):
 
-    device = torch.accelerator.current_accelerator() or torch.device("cpu")     # torch >= 2.6
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
     x = x.to(device)
 
 ## Fix safety
@@ -111,7 +111,7 @@ class DeviceOrdinal(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
             x = torch.zeros(2).to(device)
             """),
         Example("""

@@ -12,9 +12,9 @@ Some of these names are good elsewhere: `Trainer(accelerator="gpu")` of Lightnin
 and TensorFlow, JAX and LightGBM have a `"gpu"`. Only what PyTorch itself reads is reported.
 
 ## Use instead
-Write the name in lower case, or choose a device at run time:
+Write the name in lower case, or choose a device at run time (torch 2.6 or newer):
 
-    device = torch.accelerator.current_accelerator() or torch.device("cpu")     # torch >= 2.6
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
 
 ## Fix safety
 A name in capitals is written as PyTorch spells it: safe, it raised everywhere. Beside CUDA, in a choice by the system, it

@@ -20,9 +20,9 @@ Some words that look alike are right: `accelerator="gpu"` and `pipeline(device=0
 easyocr does so in 1.7.2. A `device="cuda"` is MPS101's, whoever is given it.
 
 ## Use instead
-Choose a device at run time and hand it on, or let the package choose from all:
+Choose a device at run time (torch 2.6 or newer) and hand it on, or let the package choose from all:
 
-    device = torch.accelerator.current_accelerator() or torch.device("cpu")     # torch >= 2.6
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
     model, preprocess = clip.load("ViT-B/32", device=device)
     model = AutoModel.from_pretrained(name, device_map="auto")
     trainer = Trainer(accelerator="auto", devices=1)

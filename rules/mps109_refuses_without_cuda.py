@@ -12,9 +12,9 @@ Reported is the question about CUDA, once for each refusal: an `assert`, a `rais
 the branch that a Mac takes. Skipped tests and refusals that MPS satisfies too are not reported.
 
 ## Use instead
-Take any accelerator, and go on without one where that is merely slow:
+Take any accelerator (torch 2.6 or newer), and go on without one where that is merely slow:
 
-    device = torch.accelerator.current_accelerator() or torch.device("cpu")     # torch >= 2.6
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
     if device.type == "cpu":
         warnings.warn("no GPU: this will be slow")
 
@@ -125,7 +125,7 @@ class RefusesWithoutCuda(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
             if device.type == "cpu":
                 print("no GPU: this will be slow")
             """),

@@ -71,7 +71,7 @@ class Float64OnDevice(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
             overlap = torch.zeros(3, dtype=torch.float64, device=device)
                                            ^^^^^^^^^^^^^ MPS301
             """),
@@ -105,7 +105,7 @@ class Float64OnDevice(Rule):
                 return image.mean(dtype=torch.float64)
                                         ^^^^^^^^^^^^^ MPS301
 
-            mean_intensity(torch.rand(8, 8), torch.accelerator.current_accelerator() or torch.device("cpu"))
+            mean_intensity(torch.rand(8, 8), torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu")
             """),
         Example("""
             import torch
@@ -116,7 +116,7 @@ class Float64OnDevice(Rule):
                     self.model = torch.nn.Linear(2, 2).to(device=self.device, dtype=torch.double)
                                                                                     ^^^^^^^^^^^^ MPS301
 
-            Trainer(torch.accelerator.current_accelerator() or torch.device("cpu"))
+            Trainer(torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu")
             """),
         Example("""
             import torch
@@ -151,7 +151,7 @@ class Float64OnDevice(Rule):
             def _precision(output: torch.Tensor):
                 return _share(output).mean()
 
-            evaluator = Evaluator(torch.accelerator.current_accelerator() or torch.device("cpu"))
+            evaluator = Evaluator(torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu")
             evaluator.update(torch.zeros(3))
             print(evaluator.compute())
             """),
@@ -171,7 +171,7 @@ class Float64OnDevice(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
             overlap = torch.zeros(3, dtype=torch.float64)
             scores = torch.rand(3, device=device)
             overlap += scores.cpu().double()
@@ -179,7 +179,7 @@ class Float64OnDevice(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
             betas = torch.linspace(1e-4, 0.02, 10, dtype=torch.float64)
             alphas = torch.cumprod(1 - betas, dim=0).float().to(device)
             betas = betas.to(device, torch.float32)

@@ -77,7 +77,7 @@ class DroppedTensorMove(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
             model = torch.nn.Linear(3, 1).to(device)
             features = torch.zeros(2, 3)
             features.to(device)
@@ -104,7 +104,7 @@ class DroppedTensorMove(Rule):
                        ^^ MPS403
                 return (scores - labels).abs().mean()  # raises
 
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
             loss_of(torch.rand(4, device=device), torch.ones(4))
             """, expect=_ARITHMETIC),
     ]
@@ -112,7 +112,7 @@ class DroppedTensorMove(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
             model = torch.nn.Sequential(torch.nn.Linear(3, 1))
             model.to(device)
             model.float()
@@ -130,7 +130,7 @@ class DroppedTensorMove(Rule):
                     self.to(device)
                     self.head.half()
 
-            Encoder(torch.accelerator.current_accelerator() or torch.device("cpu"))
+            Encoder(torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu")
             """),
         Example("""
             import torch
@@ -139,7 +139,7 @@ class DroppedTensorMove(Rule):
                 def to(self, device):
                     self.update({name: value.to(device) for name, value in self.items()})
 
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
             tokens = Encoding(ids=torch.ones(2))
             tokens.to(device)
             print(tokens["ids"] + torch.ones(2, device=device))
@@ -150,7 +150,7 @@ class DroppedTensorMove(Rule):
             def warm_up(device):
                 return [torch.zeros(1).to(device) for _ in range(2)]
 
-            warm_up(torch.accelerator.current_accelerator() or torch.device("cpu"))
+            warm_up(torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu")
             """),
         Example("""
             import time
@@ -164,7 +164,7 @@ class DroppedTensorMove(Rule):
                     block.to(device)
                 return 3 * megabytes / (time.perf_counter() - start)
 
-            bandwidth(torch.accelerator.current_accelerator() or torch.device("cpu"))
+            bandwidth(torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu")
             """),
     ]
 

@@ -104,7 +104,7 @@ class GeneratorDevice(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
             generator = torch.Generator()
             generator.manual_seed(0)
             noise = torch.randn(3, generator=generator, device=device)
@@ -125,14 +125,14 @@ class GeneratorDevice(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
             generator = torch.Generator(device=device).manual_seed(0)
             noise = torch.randn(3, generator=generator, device=device)
             """),
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() or torch.device("cpu")
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
             generator = torch.Generator().manual_seed(0)
             noise = torch.randn(3, generator=generator).to(device)
             order = torch.randperm(3, generator=generator, device="cpu")
@@ -154,7 +154,7 @@ class GeneratorDevice(Rule):
                     generator = torch.Generator(device=device)
                 return torch.randn(shape, generator=generator, device=device)
 
-            noise((2, 3), torch.accelerator.current_accelerator() or torch.device("cpu"))
+            noise((2, 3), torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu")
             """),
     ]
 
