@@ -29,6 +29,7 @@ _METHODS = {
         "expand", "repeat", "transpose", "softmax", "argmax", "numpy", "clamp", "requires_grad", "is_cuda", "grad", "backward",
     },
 }
+_MOVES = {"cuda", "to", "half", "float", "double", "bfloat16"}  # of tensors and modules alike
 _READS = {"torch.load", "torch.jit.load", "open"}
 _READS_ARRAYS = re.compile(r"(?:torch\.from_numpy|(?:np|numpy)\..*|Image\.fromarray)$")
 _ARRAY = "numpy.ones((8, 8), dtype=numpy.float32)"
@@ -82,16 +83,24 @@ def is_space(name: str) -> bool:
 
 def space(name: str, asking: Iterable[ast.AST], scope: list[ast.AST]) -> Made | None:
     """An object with the attributes that these nodes ask of a name; None where one of them is not to be made."""
+    asking = list(asking)
+    if is_space(name) and any(isinstance(node, ast.Subscript) and _is(node.value, name) for node in asking):
+        return Made(name, "__import__('collections').defaultdict(lambda: 1)", f"{name} has such values")
     used = {node.attr for node in asking if isinstance(node, ast.Attribute) and _is(node.value, name)}
-    parts = []
+    parts, guessed = [], name != "self"
     for attribute in sorted(used):
         one = make(f"{name}.{attribute}", scope)
-        if one is None and not is_space(name) or name == "self" and one is None:
+        if one is None and (not is_space(name) or _is_called(f"{name}.{attribute}", asking)):
             return None
+        guessed = guessed or one is None
         parts.append(f"{attribute}={one.expression if one is not None else 2}")
     if not parts:
         return None
-    return Made(name, f"types.SimpleNamespace({', '.join(parts)})", f"{name} has such values" if name != "self" else "")
+    return Made(name, f"types.SimpleNamespace({', '.join(parts)})", f"{name} has such values" if guessed else "")
+
+
+def _is_called(name: str, nodes: list[ast.AST]) -> bool:
+    return any(isinstance(node, ast.Call) and _is(node.func, name) for node in nodes)
 
 
 def _of(name: str, expression: str) -> Made | None:
@@ -108,10 +117,12 @@ def _asked(name: str, scope: list[ast.AST]) -> str | None:
             return f'"{CHECKPOINT}"'
         if _READS_ARRAYS.match(ast.unparse(call.func)) and any(_is(part, name) for one in call.args[:1] for part in ast.walk(one)):
             return _ARRAY
-    called = any(isinstance(node, ast.Call) and _is(node.func, name) for node in scope)
+    called = _is_called(name, scope)
     if asked & _METHODS[_MODULE] or called and asked & {"cuda", "to"}:
         return _MODULE
-    return _TENSOR if asked & _METHODS[_TENSOR] else None
+    if asked & _METHODS[_TENSOR] or asked & _MOVES and not called:
+        return _TENSOR
+    return _MODULE if asked & _MOVES else None
 
 
 def _called(name: str) -> str | None:

@@ -80,7 +80,9 @@ def _argument(call: ast.Call) -> list[str]:
         word = str(getattr(choices.elts[0], "value", "made"))
     else:
         word = {"int": "2", "float": "0.5"}.get(ast.unparse(more["type"]) if "type" in more else "", "made.pth")
-    return [names[-1], word] if option else [word]
+    count = getattr(more.get("nargs"), "value", 1)
+    words = [word] * (count if isinstance(count, int) else 0 if count in ("?", "*") else 1)
+    return [names[-1], *words] if option else words
 
 
 @dataclass
