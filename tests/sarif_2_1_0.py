@@ -1,7 +1,8 @@
 """The definitions of SARIF 2.1.0's JSON schema (OASIS, errata 01) that our reports use, kept here to validate offline.
 
-Only what we use, without descriptions, each constraint as the official schema has it. ``additionalProperties`` is False
-throughout as there, so a report that is valid here, with fewer properties known, is valid against the whole schema.
+Written by hand, from the part of the official text that could be read, and not compared with the official file: only what
+we use, without descriptions, each constraint as we read it. ``additionalProperties`` is False throughout. A report that
+passes here keeps these definitions; that it is valid against the official schema has not been checked.
 """
 
 from __future__ import annotations

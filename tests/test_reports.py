@@ -77,7 +77,7 @@ def test_a_report_of_nothing(name: str) -> None:
     assert not text if name in ("text", "github") else text
 
 
-def test_sarif_is_valid(report) -> None:
+def test_sarif_keeps_the_definitions_written_from_its_schema(report) -> None:
     jsonschema.Draft4Validator.check_schema(SCHEMA)
     validator = jsonschema.Draft4Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
     step = (Place(None, 1, "made"), Place(2, 1, ""))
