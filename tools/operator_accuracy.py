@@ -2,7 +2,8 @@
 
     make operator-accuracy OPERATOR_ARGS="--wheels DIR"
 
-See operator_table/accuracy.py for what is compared. Needs what update_operator_table.py needs.
+See operator_table/accuracy.py for what is compared, and why the figures are not blind. Needs what
+update_operator_table.py needs.
 """
 
 from __future__ import annotations

@@ -142,7 +142,8 @@ class Recorder(TorchDispatchMode):
 
 def _asks_for_float64(name: str, flat: list, called: bool) -> bool:
     """By a cast, or by what is called from Python: other C++ code that asks for it asks for less on MPS. Not by what only
-    makes a tensor: PyTorch's tests of factories give dtypes of their own."""
+    makes a tensor: that was fitted to the lists which accuracy.py compares with. A likely reason, that PyTorch's tests of
+    factories give dtypes of their own, was not looked up."""
     casts = name == "_to_copy" or name.startswith("to.")
     makes = "_like" in name or name.startswith(("new_", "randint"))
     return (casts or (called and not makes)) and any(isinstance(value, torch.dtype) and value in WIDE for value in flat)
