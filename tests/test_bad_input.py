@@ -160,7 +160,7 @@ def test_both_fronts_report_the_same_places(tmp_path: Path) -> None:
     assert places(theirs.stdout) == expected
     assert (ours.returncode, theirs.returncode, theirs.stderr) == (1, 1, "")
     total = sum(map(len, expected.values()))
-    assert ours.stderr.startswith(f"{total} findings in {len(expected)} of {len(READABLE)} files: ")
+    assert ours.stderr.startswith(f"{total} findings in {len(expected)} of {len(READABLE)} files (")
     assert sorted(ours.stdout.splitlines()) == sorted(theirs.stdout.splitlines())
 
 
@@ -192,7 +192,7 @@ def test_what_python_refuses_is_told_and_the_rest_goes_on(tmp_path: Path) -> Non
     *told, count, summary = ours.stderr.splitlines()
     assert sorted(re.match(r"\./(\w+)\.py:\d+:\d+: \w", line)[1] for line in told) == sorted(REFUSED_BY_PYTHON)
     assert count == f"{len(REFUSED_BY_PYTHON)} files or cells could not be read"
-    assert summary == "1 finding in 1 of 1 file: 1 MPS102"
+    assert summary == "1 finding in 1 of 1 file (1 error): 1 MPS102"
 
 
 @pytest.mark.parametrize("name", REFUSED_BY_PYTHON)
