@@ -217,6 +217,14 @@ def _said_by(file: str) -> Config:
     return Config.from_table(project_of(file).table, file)
 
 
+def forget_projects() -> None:
+    """Lets what projects say be read anew: a process that lives on sees their files change."""
+    from .project import forget
+
+    forget()
+    _said_by.cache_clear()
+
+
 def _as_written(key: str, value: Any) -> Any:
     """What ``from_strings`` takes for a key of the table. Raises ValueError for another type than the key's."""
     if key in ("resolve-imports", "check-noqa"):

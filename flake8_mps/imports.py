@@ -93,3 +93,9 @@ def parsed(path: str) -> Source | None:
         return read_source(path) if os.path.getsize(path) <= LONGEST else None
     except (OSError, Unreadable):
         return None
+
+
+def forget() -> None:
+    """Lets the files of a project be found and read anew."""
+    for cached in place_of, module_file, parsed:
+        cached.cache_clear()

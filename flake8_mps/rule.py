@@ -174,6 +174,11 @@ class Rule:
         """The Markdown of the rule's module docstring."""
         return textwrap.dedent(importlib.import_module(cls.__module__).__doc__ or "").strip()
 
+    @classmethod
+    def heading(cls) -> str:
+        """What stands above the documentation: code, name, severity and world."""
+        return f"{cls.code} {cls.name} ({cls.severity.name.lower()}, {cls.world.value})"
+
 
 # --- the registry is the folder --------------------------------------------------------------------------------------
 

@@ -20,8 +20,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 
     for rule in load_rules():
         if arguments.code.upper() == rule.code or arguments.code == rule.name:
-            heading = f"{rule.code} {rule.name} ({rule.severity.name.lower()}, {rule.world.value})"
-            print(f"{heading}\n\n{rule.documentation()}")
+            print(f"{rule.heading()}\n\n{rule.documentation()}")
             return CLEAN
     known = ", ".join(rule.code for rule in load_rules())
     raise ConfigError(f"no rule is called {arguments.code!r}; there are {known}")

@@ -21,7 +21,7 @@ from .imports import left_behind
 from .slots import Ready, Slots
 from .text import fits
 
-__all__ = ["Document", "Fixed", "Left", "fix", "read_document"]
+__all__ = ["Document", "Fixed", "Left", "fix", "fix_one", "read_document"]
 
 Lint = Callable[[Source], Sequence[Finding]]
 
@@ -72,6 +72,19 @@ def fix(document: Document, lint: Lint, config: Config, allowed: Safety = Safety
         result.document, findings = after, found
     result.left = _left(findings, result.document, config, allowed, refused)
     return result
+
+
+def fix_one(
+    document: Document, finding: Finding, findings: Sequence[Finding], lint: Lint, config: Config
+) -> tuple[Document, Fix] | None:
+    """The document with one of its findings mended, safely or not, and the fix; None where that leaves it unsound.
+
+    ``findings`` are all of the document's, as ``lint`` gives them.
+    """
+    refused: dict[tuple[str, str, int], str] = {}
+    chosen = _choose([finding], document, config, Safety.UNSAFE, refused)
+    kept, after, _ = _round(document, chosen, findings, lint, config, refused) if chosen else ([], document, findings)
+    return (after, kept[0].ready.fix) if kept else None
 
 
 def _choose(
