@@ -373,3 +373,13 @@ def test_explain_names_the_codes_there_are(capsys: pytest.CaptureFixture[str]) -
         cli.main(["explain", "MPS999"])
     assert stop.value.code == 2
     assert "no rule is called 'MPS999'; there are MPS101, " in capsys.readouterr().err
+
+
+def test_the_probe_says_that_it_needs_torch(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.py").write_text(CUDA)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["probe", str(tmp_path)])
+    captured = capsys.readouterr()
+    assert stop.value.code == 2 and not captured.out
+    assert "the probe needs PyTorch; pip install 'flake8-mps[probe]'" in captured.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import sys
 from collections import Counter
@@ -54,11 +55,11 @@ def _probe(arguments: argparse.Namespace) -> int:
 
 
 def _judged(claims: list[Claim], arguments: argparse.Namespace) -> Iterator[Judged]:
-    try:
-        from ..probe.runner import Limits, NotStarted, Runner, Walls
-        from ..probe.verdicts import judged
-    except ImportError as error:
-        raise ConfigError(f"the probe needs PyTorch ({error}); pip install 'flake8-mps[probe]'") from None
+    from ..probe.runner import Limits, NotStarted, Runner, Walls
+    from ..probe.verdicts import judged
+
+    if importlib.util.find_spec("torch") is None:
+        raise ConfigError("the probe needs PyTorch; pip install 'flake8-mps[probe]'")
     try:
         walls = Walls.NONE if arguments.no_sandbox else Walls.AUTO
         with Runner(limits=Limits(seconds=arguments.seconds), walls=walls) as runner:
