@@ -67,7 +67,7 @@ def test_nbqa(tmp_path: Path) -> None:
 @pytest.mark.network
 def test_the_hooks_of_pre_commit(tmp_path: Path) -> None:
     if not shutil.which("pre-commit") and subprocess.run([sys.executable, "-m", "pre_commit", "--version"], capture_output=True).returncode:
-        pytest.skip("pre-commit is not installed")
+        pytest.skip("pre-commit is not installed; it is no part of the extra dev, and is used where it is there")
     hooks, code = tmp_path / "hooks", tmp_path / "code"
     shutil.copytree(ROOT, hooks, ignore=shutil.ignore_patterns(".git", ".venv", ".bench", "__pycache__", "build", "dist", "*.egg-info"))
     code.mkdir()

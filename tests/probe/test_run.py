@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
+pytest.importorskip("torch", reason="programs run in torch, which make test installs")
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 SMALL = ["--epochs", "1", "--count", "8", "--size", "16", "--batch-size", "4"]
