@@ -21,6 +21,7 @@ help:
 	@echo "make test    install torch too, and run the whole test suite"
 	@echo "make bench   measure what the plugin adds to flake8: BENCH_ARGS='--runs 3 path/to/code'"
 	@echo "make mutations    plant mistakes in portable code and count which are found: MUTATION_ARGS='--list-missed path'"
+	@echo "make operator-accuracy    compare the operator table with what PyTorch expects to fail on MPS: OPERATOR_ARGS='--wheels DIR'"
 	@echo "make fidelity    compare what the emulated Mac refuses with what PyTorch expects to fail on MPS (1 minute)"
 	@echo "make lint    flake8 over this repository's own code"
 	@echo "make docs    write docs/rules/ and the table in README.md from the rules"
