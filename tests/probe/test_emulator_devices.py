@@ -279,3 +279,8 @@ def test_the_default_device() -> None:
     finally:
         torch.set_default_device(None)
     assert str(torch.ones(2).device) == "cpu"
+
+
+def test_type_as_moves_to_the_device_of_the_other() -> None:
+    moved = torch.linspace(-1, 1, 4).type_as(torch.ones(2, dtype=torch.float16, device="mps"))
+    assert (moved.device.type, moved.dtype) == ("mps", torch.float16)

@@ -54,7 +54,7 @@ def tensors(patches: Patches) -> None:
         "device": property(device_of), "is_mps": property(lambda self: _kind(self) == "mps"),
         "is_cuda": property(lambda self: _kind(self) == "cuda"), "is_cpu": property(_is_cpu),
         "get_device": lambda self: -1 if tags.name_of(self) is None else 0,
-        "to": moves.to, "cpu": moves.cpu, "cuda": moves.cuda, "numpy": moves.to_numpy, "type": moves.to_type,
+        "to": moves.to, "type_as": lambda self, other: moves.to(self, other), "cpu": moves.cpu, "cuda": moves.cuda, "numpy": moves.to_numpy, "type": moves.to_type,
         "__array__": lambda self, *args, **kwargs: (
             moves.to_numpy(self) if tags.name_of(self) else array(self, *args, **kwargs)
         ),
