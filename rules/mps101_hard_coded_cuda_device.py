@@ -161,7 +161,7 @@ class HardCodedCudaDevice(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             rates = {"cuda": 3e-4, "mps": 3e-4, "cpu": 1e-4}
             noise = torch.randn(2, device=device) * rates[device.type]
             if device.type == "cuda":

@@ -148,7 +148,7 @@ class CudaMethod(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             model = torch.nn.Linear(2, 2).to(device)
             batch = torch.zeros(1, 2).to(device, non_blocking=device.type == "cuda")
             """),

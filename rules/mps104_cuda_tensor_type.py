@@ -123,7 +123,7 @@ class CudaTensorType(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             noise = torch.randn(2, 3, device=device)
             labels = torch.tensor([0, 1], dtype=torch.int64, device=device)
             """),

@@ -111,7 +111,7 @@ class DeviceOrdinal(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             x = torch.zeros(2).to(device)
             """),
         Example("""

@@ -125,7 +125,7 @@ class RefusesWithoutCuda(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             if device.type == "cpu":
                 print("no GPU: this will be slow")
             """),

@@ -134,7 +134,7 @@ class MapLocationNamesCuda(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             state = torch.load("unet.pth", map_location=device)
             """, given=_UNET),
         Example("""

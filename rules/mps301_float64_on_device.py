@@ -71,7 +71,7 @@ class Float64OnDevice(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             overlap = torch.zeros(3, dtype=torch.float64, device=device)
                                            ^^^^^^^^^^^^^ MPS301
             """),
@@ -171,7 +171,7 @@ class Float64OnDevice(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             overlap = torch.zeros(3, dtype=torch.float64)
             scores = torch.rand(3, device=device)
             overlap += scores.cpu().double()
@@ -179,7 +179,7 @@ class Float64OnDevice(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             betas = torch.linspace(1e-4, 0.02, 10, dtype=torch.float64)
             alphas = torch.cumprod(1 - betas, dim=0).float().to(device)
             betas = betas.to(device, torch.float32)

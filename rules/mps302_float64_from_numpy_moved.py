@@ -71,7 +71,7 @@ class Float64FromNumpyMoved(Rule):
             import numpy as np
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             grid = torch.from_numpy(np.linspace(0, 1, 9)).to(device)
                                                           ^^ MPS302
             """),
@@ -92,7 +92,7 @@ class Float64FromNumpyMoved(Rule):
                 return torch.as_tensor(scaled).permute(2, 0, 1).unsqueeze(0).to(device=device).float()
                                                                              ^^ MPS302
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             to_tensor(np.zeros((8, 8, 3), dtype=np.uint8), device)
             """),
         Example("""
@@ -144,14 +144,14 @@ class Float64FromNumpyMoved(Rule):
             import numpy as np
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             grid = torch.from_numpy(np.linspace(0, 1, 9).astype(np.float32)).to(device)
             """),
         Example("""
             import numpy as np
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             image = np.zeros((8, 8), dtype=np.uint8) / 255.0
             x = torch.tensor(image).float().to(device)
             y = torch.from_numpy(image).to(device, torch.float32)
@@ -161,7 +161,7 @@ class Float64FromNumpyMoved(Rule):
             import numpy as np
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             labels = torch.from_numpy(np.arange(4)).to(device)
             weights = torch.FloatTensor(np.random.rand(4)).to(device)
             scale = torch.tensor([1.0, 2.0]).to(device) * np.float64(0.5)
@@ -170,7 +170,7 @@ class Float64FromNumpyMoved(Rule):
             import numpy as np
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             truth = torch.from_numpy(np.random.rand(4))
             scores = torch.rand(4, device=device)
             error = (scores.cpu().double() - truth).abs().mean()

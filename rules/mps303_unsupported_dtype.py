@@ -85,7 +85,7 @@ class UnsupportedDtype(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             kernel = torch.zeros(3, 2, dtype=torch.complex128, device=device)
                                              ^^^^^^^^^^^^^^^^ MPS303
             """),
@@ -102,7 +102,7 @@ class UnsupportedDtype(Rule):
 
             torch.set_default_dtype(torch.float64)
             ^^^^^^^^^^^^^^^^^^^^^^^ MPS303
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             grid = torch.linspace(0, 1, 9, device=device)  # raises
             """, expect=_FLOAT64),
         Example("""
@@ -126,7 +126,7 @@ class UnsupportedDtype(Rule):
             import numpy as np
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             phases = torch.ones(4, dtype=torch.complex128)
             phases = phases.to(device)
                             ^^ MPS303
@@ -136,7 +136,7 @@ class UnsupportedDtype(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             kernel = torch.zeros(3, 2, dtype=torch.complex64, device=device)
             phases = torch.ones(4, dtype=torch.complex128).abs().float().to(device)
             """),
@@ -144,7 +144,7 @@ class UnsupportedDtype(Rule):
             import torch
 
             torch.set_default_dtype(torch.float32)
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             spectrum = torch.fft.rfft(torch.rand(8, device=device).cpu().double()).to(torch.complex64).to(device)
             """),
         Example("""

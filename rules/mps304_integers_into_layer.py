@@ -64,7 +64,7 @@ class IntegersIntoLayer(Rule):
             import numpy as np
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             conv = torch.nn.Conv2d(1, 4, 3).to(device)
             image = torch.from_numpy(np.zeros((1, 1, 8, 8), dtype=np.uint8))
             features = conv(image.to(device))
@@ -83,7 +83,7 @@ class IntegersIntoLayer(Rule):
             import torch
             import torch.nn.functional as F
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             image = torch.zeros(1, 1, 8, 8, dtype=torch.uint8, device=device)
             blurred = F.conv2d(
                       ^^^^^^^^ MPS304
@@ -113,7 +113,7 @@ class IntegersIntoLayer(Rule):
             import numpy as np
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             conv = torch.nn.Conv2d(1, 4, 3).to(device)
             image = torch.from_numpy(np.zeros((1, 1, 8, 8), dtype=np.uint8)).to(device)
             features = conv(image.float()) + conv(image / 255)
@@ -121,7 +121,7 @@ class IntegersIntoLayer(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             embedding = torch.nn.Embedding(9, 4).to(device)
             tokens = torch.randint(0, 9, (2, 4), device=device)
             vectors = torch.nn.Linear(4, 2).to(device)(embedding(tokens))
@@ -130,7 +130,7 @@ class IntegersIntoLayer(Rule):
             import torch
             import torch.nn.functional as F
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             labels = torch.randint(0, 3, (2, 8, 8), device=device)
             truth = F.one_hot(labels, 3).permute(0, 3, 1, 2).float()
             pooled = torch.nn.Conv2d(3, 1, 3).to(device)(truth)
@@ -138,7 +138,7 @@ class IntegersIntoLayer(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             images = torch.zeros(2, 4, dtype=torch.uint8)
             if images.dtype == torch.uint8:
                 images = images.float() / 255

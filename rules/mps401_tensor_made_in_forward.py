@@ -79,7 +79,7 @@ class TensorMadeInForward(Rule):
                             ^^^^^^^^^^^^ MPS401
                     return x + steps  # raises
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             Shift()(torch.zeros(2, 3, device=device))
             """),
         Example("""
@@ -136,7 +136,7 @@ class TensorMadeInForward(Rule):
                         v_proj_weight=self.v.weight,
                     )[0] + x * steps.to(kept.device)
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             Attention().to(device)(torch.zeros(3, 1, 4, device=device))
             """),
         Example("""
@@ -157,7 +157,7 @@ class TensorMadeInForward(Rule):
                     steps = torch.arange(x.size(1), device=x.device)
                     return x + steps + x.new_ones(x.size(1)) + torch.zeros_like(x)
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             Shift()(torch.zeros(2, 3, device=device))
             """),
         Example("""
@@ -168,7 +168,7 @@ class TensorMadeInForward(Rule):
                     order = torch.arange(x.size(0) - 1, -1, -1)
                     return x[order] * torch.tensor(0.5)
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             Scaled()(torch.zeros(2, 3, device=device))
             """),
     ]

@@ -86,7 +86,7 @@ class TensorKeptByModule(Rule):
                 def forward(self, x):
                     return x - self.mean  # raises
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             Normalize().to(device)(torch.zeros(2, 3, device=device))
             """),
         Example("""
@@ -145,7 +145,7 @@ class TensorKeptByModule(Rule):
                         x = block(x)
                     return x
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             Normalize().to(device)(torch.zeros(2, 3, device=device))
             """),
         Example("""
@@ -163,7 +163,7 @@ class TensorKeptByModule(Rule):
                 def forward(self, x):
                     return self.parts[0](self.layers[1](self.layers[0](x)))
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             Stack(2).to(device)(torch.zeros(2, 3, device=device))
             """),
         Example("""
@@ -179,7 +179,7 @@ class TensorKeptByModule(Rule):
                     self.weight = self.weight.to(x.device)
                     return x * self.weight / self.temperature
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             Temperature().to(device)(torch.zeros(2, 3, device=device))
             """),
     ]

@@ -77,7 +77,7 @@ class DroppedTensorMove(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             model = torch.nn.Linear(3, 1).to(device)
             features = torch.zeros(2, 3)
             features.to(device)
@@ -104,7 +104,7 @@ class DroppedTensorMove(Rule):
                        ^^ MPS403
                 return (scores - labels).abs().mean()  # raises
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             loss_of(torch.rand(4, device=device), torch.ones(4))
             """, expect=_ARITHMETIC),
     ]
@@ -112,7 +112,7 @@ class DroppedTensorMove(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             model = torch.nn.Sequential(torch.nn.Linear(3, 1))
             model.to(device)
             model.float()
@@ -139,7 +139,7 @@ class DroppedTensorMove(Rule):
                 def to(self, device):
                     self.update({name: value.to(device) for name, value in self.items()})
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             tokens = Encoding(ids=torch.ones(2))
             tokens.to(device)
             print(tokens["ids"] + torch.ones(2, device=device))

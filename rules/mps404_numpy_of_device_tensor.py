@@ -68,7 +68,7 @@ class NumpyOfDeviceTensor(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             scores = torch.rand(4, device=device)
             values = scores.numpy()
                             ^^^^^ MPS404
@@ -95,7 +95,7 @@ class NumpyOfDeviceTensor(Rule):
                 return masks.numpy()
                              ^^^^^ MPS404
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             predict(torch.nn.Conv2d(1, 2, 3).to(device), torch.zeros(1, 1, 8, 8), device)
             """),
         Example("""
@@ -160,7 +160,7 @@ class NumpyOfDeviceTensor(Rule):
             import numpy as np
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             scores = torch.rand(4, device=device)
             values = scores.detach().cpu().numpy()
             mean = np.mean(scores.tolist()) + scores.sum().item() + float(scores[0])
@@ -170,7 +170,7 @@ class NumpyOfDeviceTensor(Rule):
             import numpy as np
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             values = torch.from_numpy(np.zeros(3, dtype=np.float32)).numpy()
             scores = torch.rand(4, device=device).to("cpu").numpy()
             """),
@@ -185,7 +185,7 @@ class NumpyOfDeviceTensor(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             x = torch.rand(4, device=device)
             values = x.numpy(force=True)
             sizes = [size for size in x.shape]

@@ -85,7 +85,7 @@ class ModelAndBatchApart(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             model = torch.nn.Linear(3, 1).to(device)
             scores = model(torch.zeros(2, 3))
                      ^^^^^ MPS405
@@ -111,7 +111,7 @@ class ModelAndBatchApart(Rule):
                     return model(features)
                            ^^^^^ MPS405
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             evaluate(torch.nn.Linear(3, 1), torch.zeros(2, 3), device)
             """, expect=_WEIGHT),
         Example("""
@@ -167,14 +167,14 @@ class ModelAndBatchApart(Rule):
                 def score(self, x):
                     return self.fc(x.to(self.fc.weight.device) * self.scale)
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             Head().to(device).score(torch.zeros(2, 3))
             """),
         Example("""
             import torch
             from torch.utils.data import DataLoader, TensorDataset
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             model = torch.nn.Linear(3, 1).to(device)
             criterion = torch.nn.BCEWithLogitsLoss()
             for features, masks in DataLoader(TensorDataset(torch.zeros(2, 3), torch.ones(2, 1))):
@@ -184,7 +184,7 @@ class ModelAndBatchApart(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             model = torch.nn.Linear(3, 1).to(device)
             scores = model(torch.zeros(2, 3, device=device)).cpu()
             error = (scores - torch.ones(2, 1)).abs().mean()

@@ -104,7 +104,7 @@ class GeneratorDevice(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             generator = torch.Generator()
             generator.manual_seed(0)
             noise = torch.randn(3, generator=generator, device=device)
@@ -125,14 +125,14 @@ class GeneratorDevice(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             generator = torch.Generator(device=device).manual_seed(0)
             noise = torch.randn(3, generator=generator, device=device)
             """),
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             generator = torch.Generator().manual_seed(0)
             noise = torch.randn(3, generator=generator).to(device)
             order = torch.randperm(3, generator=generator, device="cpu")

@@ -77,7 +77,7 @@ class NonBlocking(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             images = torch.zeros(2, 3).to(device, non_blocking=True)
                                                   ^^^^^^^^^^^^ MPS407
             """),
@@ -89,7 +89,7 @@ class NonBlocking(Rule):
                 return scores.to("cpu", non_blocking=True).tolist()
                                         ^^^^^^^^^^^^ MPS407
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             predict(torch.nn.Linear(3, 1).to(device), torch.zeros(2, 3), device)
             """),
         Example("""
@@ -105,14 +105,14 @@ class NonBlocking(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             images = torch.zeros(2, 3).to(device, non_blocking=device.type == "cuda")
             masks = torch.zeros(2).to(device, non_blocking=False)
             """),
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             images = torch.zeros(2, 3)
             if device.type == "cuda":
                 images = images.pin_memory().to(device, non_blocking=True)

@@ -99,7 +99,7 @@ class DefaultDeviceLoader(Rule):
             import torch
             from torch.utils.data import DataLoader, TensorDataset
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             torch.set_default_device(device)
             generator = torch.Generator(device=device)
             for (batch,) in DataLoader(TensorDataset(torch.zeros(4, 2)), shuffle=True, generator=generator):
@@ -117,7 +117,7 @@ class DefaultDeviceLoader(Rule):
             import torch
             from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             torch.set_default_device(device)
             data = TensorDataset(torch.zeros(4, 2))
             order = RandomSampler(data, generator=torch.Generator(device))

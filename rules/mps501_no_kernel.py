@@ -91,7 +91,7 @@ class NoKernel(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             votes = torch.randint(0, 4, (5, 8)).to(device)
             majority = torch.mode(votes, dim=0).values
                        ^^^^^^^^^^ MPS501
@@ -120,7 +120,7 @@ class NoKernel(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             votes = torch.randint(0, 4, (5, 8), device=device)
             majority, _ = votes.mode(dim=0)
                           ^^^^^^^^^^ MPS501
@@ -130,7 +130,7 @@ class NoKernel(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             votes = torch.randint(0, 4, (5, 8), device=device)
             majority = torch.mode(votes.cpu(), dim=0).values.to(device)
             largest = torch.linalg.eigvals(torch.rand(3, 3)).abs().max()
@@ -138,7 +138,7 @@ class NoKernel(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             points = torch.rand(5, 3, device=device)
             spread = torch.cdist(points, points).triu(1).sum() / 10
             volume = torch.linalg.det(points.T @ points)
@@ -146,7 +146,7 @@ class NoKernel(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             votes = torch.randint(0, 4, (5, 8), device=device)
             try:
                 majority = torch.mode(votes, dim=0).values

@@ -58,7 +58,7 @@ class CpuFallback(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             weight = torch.rand(4, 3, device=device)
             values = torch.linalg.svd(weight).S
                      ^^^^^^^^^^^^^^^^ MPS502
@@ -87,14 +87,14 @@ class CpuFallback(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             weight = torch.rand(4, 3, device=device)
             values = torch.linalg.svd(weight.cpu()).S
             """, torch=(2, 13)),
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             matrix = torch.rand(4, 3, device=device)
             values = torch.linalg.svd(matrix).S
             """),
@@ -105,7 +105,7 @@ class CpuFallback(Rule):
 
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             votes = torch.randint(0, 4, (5, 8), device=device)
             majority = torch.mode(votes.cpu(), dim=0).values
             lengths = torch.nn.Embedding(4, 3).to(device)(votes).norm(dim=-1)

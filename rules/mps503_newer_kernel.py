@@ -63,7 +63,7 @@ class NewerKernel(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             points = torch.rand(5, 3, device=device)
             values, vectors = torch.linalg.eigh(points.T @ points)
                               ^^^^^^^^^^^^^^^^^ MPS503
@@ -92,7 +92,7 @@ class NewerKernel(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             points = torch.rand(5, 3, device=device)
             values, vectors = torch.linalg.eigh((points.T @ points).cpu())
             ordered = points.cumsum(0).sort(dim=0).values
@@ -100,14 +100,14 @@ class NewerKernel(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             points = torch.rand(5, 3, device=device)
             q, r = torch.linalg.qr(points)
             """, torch=(2, 12)),
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             points = torch.rand(5, 3, device=device)
             if torch.__version__ >= "2.14":
                 values, vectors = torch.linalg.eigh(points.T @ points)

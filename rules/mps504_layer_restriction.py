@@ -85,7 +85,7 @@ class LayerRestriction(Rule):
             import torch
 
             SIZE = 4
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             rnn = torch.nn.LSTM(8, 8, proj_size=SIZE).to(device)
                   ^^^^^^^^^^^^^ MPS504
             states, _ = rnn(torch.zeros(5, 1, 8, device=device))  # raises
@@ -102,7 +102,7 @@ class LayerRestriction(Rule):
             import torch
             import torch.nn.functional as F
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             pooled = F.adaptive_avg_pool2d(torch.rand(1, 1, 8, 8).to(device), (4, 3))
                      ^^^^^^^^^^^^^^^^^^^^^ MPS504
             """, expect=Raises(RuntimeError, "Adaptive pool MPS: input sizes must be divisible by output sizes.")),
@@ -120,7 +120,7 @@ class LayerRestriction(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             rnn = torch.nn.LSTM(8, 8, proj_size=0).to(device)
 
             def build(size, projected=0):
@@ -133,7 +133,7 @@ class LayerRestriction(Rule):
             import torch
             import torch.nn.functional as F
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             x = torch.rand(1, 1, 8, 8, device=device)
             pooled = F.adaptive_avg_pool2d(x, 1) + torch.nn.AdaptiveAvgPool2d((1, 1))(torch.rand(1, 1, 7, 7, device=device))
             pooled = torch.nn.AdaptiveAvgPool2d((4, None))(torch.rand(1, 1, 8, 7, device=device))
@@ -142,7 +142,7 @@ class LayerRestriction(Rule):
             import torch
 
             pooled = torch.nn.AdaptiveAvgPool2d(3)(torch.rand(1, 1, 8, 8))
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             scores = torch.nn.Linear(3, 1).to(device)(pooled.to(device))
             """),
     ]

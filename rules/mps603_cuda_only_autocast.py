@@ -127,7 +127,7 @@ class CudaOnlyAutocast(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             with torch.autocast(device.type, dtype=torch.bfloat16):
                 print(torch.nn.Linear(2, 2, device=device)(torch.zeros(1, 2, device=device)).dtype)
             """),

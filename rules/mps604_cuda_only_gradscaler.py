@@ -102,7 +102,7 @@ class CudaOnlyGradScaler(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             scaler = torch.amp.GradScaler(device.type, enabled=device.type != "cpu")
             """),
         Example("""

@@ -123,7 +123,7 @@ class PinMemory(Rule):
             import torch
             from torch.utils.data import DataLoader, TensorDataset
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             loader = DataLoader(TensorDataset(torch.zeros(4, 2)), pin_memory=device.type == "cuda")
             """),
         Example("""

@@ -100,7 +100,7 @@ class ChannelsLast(Rule):
         Example("""
             import torch
 
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
             model = torch.nn.Conv2d(1, 4, 3).to(device)
             if device.type == "cuda":
                 model = model.to(memory_format=torch.channels_last)
