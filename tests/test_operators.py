@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
-from flake8_mps import operators
+from flake8_mps import cli, operators
 from flake8_mps.operators import FOLDER, OMITTED, Condition, State
+from flake8_mps.operators.table import SHOWN
 
 # Overloads with an MPS kernel by a release's yaml, and registered for MPS in its library. Counted in the wheels.
 COUNTS = {
@@ -234,3 +236,55 @@ def test_the_command_prints_names_and_refuses_unknown_ones(capsys) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["operators", "linalg.eih"])
     assert "is it torch.linalg.eigh" in capsys.readouterr().err
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+def counts_in(page: str, kind: str) -> dict[str, dict[str, int]]:
+    """The numbers of one of the page's tables of counts, by state and release."""
+    table = re.search(rf'<table class="counts" id="counts-{kind}">(.*?)</table>', page, re.S)[1]
+    known = re.findall(r'<th scope="col">(\d+\.\d+)</th>', table)
+    rows = re.findall(r'<tr data-state="(\w+)">(.*?)</tr>', table)
+    return {state: dict(zip(known, map(int, re.findall(r"<td>(\d+)</td>", row)), strict=True)) for state, row in rows}
+
+
+def counts_of(entries: list[dict]) -> dict[str, dict[str, int]]:
+    states = {state for entry in entries for state in entry["states"].values()}
+    known = operators.releases()
+    return {state: {one: sum(entry["states"][one] == state for entry in entries) for one in known} for state in states}
+
+
+def test_the_page_counts_what_the_command_lists(capsys, tmp_path) -> None:
+    assert cli.main(["operators", "--table", str(tmp_path / "mps.html")]) == 0
+    page = (tmp_path / "mps.html").read_text(encoding="utf-8")
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
+    everything = {"apis": [], "operators": [f"aten::{operator.name}" for operator in operators.operators()]}
+    for kind, names in everything.items():
+        assert cli.main(["operators", "--format", "json", *names]) == 0
+        listed = json.loads(capsys.readouterr().out)
+        assert counts_in(page, kind) == counts_of(listed)
+        states_of = {name: letters for letters, found in data["names"][kind].items() for name in found.split()}
+        words_of = {name: [data["states"][letter][0] for letter in letters] for name, letters in states_of.items()}
+        assert words_of == {entry["name"]: list(entry["states"].values()) for entry in listed}
+
+
+def test_the_page_stands_alone(capsys) -> None:
+    assert cli.main(["operators", "--table"]) == 0
+    page = capsys.readouterr().out
+    assert len(page.encode()) < 1_000_000
+    assert not re.search(r"https?:|//\w|\bsrc=|<link|@import|url\(|\bfetch\(", page)
+
+
+def test_the_page_has_a_sign_of_its_own_for_each_state() -> None:
+    assert set(SHOWN) == set(State)
+    assert len({sign for sign, _ in SHOWN.values()}) == len(State)
+
+
+@pytest.mark.parametrize("more", [["mode"], ["--missing"], ["--since", "2.9"], ["--torch", "2.9"], ["--format", "json"]])
+def test_the_page_is_always_whole(more: list[str], capsys, tmp_path) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["operators", *more, "--table", str(tmp_path / "mps.html")])
+    assert stopped.value.code == 2
+    assert "--table" in capsys.readouterr().err
+    assert not (tmp_path / "mps.html").exists()

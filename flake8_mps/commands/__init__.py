@@ -11,6 +11,8 @@ import importlib
 import pkgutil
 from typing import Any
 
+from ..config import ConfigError
+
 CLEAN, FINDINGS, TROUBLE = 0, 1, 2
 
 
@@ -18,3 +20,12 @@ def load_commands() -> list[Any]:
     """The modules of this folder, by name."""
     names = sorted(info.name for info in pkgutil.iter_modules(__path__))
     return [importlib.import_module(f"{__name__}.{name}") for name in names]
+
+
+def write_file(path: str, text: str, option: str) -> None:
+    """What an option told to write. Raises ConfigError where the file cannot be written."""
+    try:
+        with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        raise ConfigError(f"{option}: {path} cannot be written: {error.strerror}") from None

@@ -18,7 +18,7 @@ from ..revision import changes_since
 from ..rule import load_rules, refuse_unknown_codes
 from ..source import Unreadable
 from ..terminal import Progress
-from . import CLEAN, FINDINGS, TROUBLE
+from . import CLEAN, FINDINGS, TROUBLE, write_file
 
 _EPILOG = "exit status: 0 nothing found, 1 findings, 2 wrong use or a file that could not be read"
 
@@ -200,13 +200,8 @@ class _Run:
             self.notes.append(f"{text.count(len(gone), 'known finding', 'known findings')} {are}; --prune-baseline takes them out")
 
     def _write(self, report: str) -> None:
-        """Raises ConfigError where the file cannot be written."""
-        if not self.arguments.output:
-            sys.stdout.write(report)
-            sys.stdout.flush()
+        if self.arguments.output:
+            write_file(self.arguments.output, report, "--output")
             return
-        try:
-            with open(self.arguments.output, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-                file.write(report)
-        except OSError as error:
-            raise ConfigError(f"--output: {self.arguments.output} cannot be written: {error.strerror}") from None
+        sys.stdout.write(report)
+        sys.stdout.flush()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..config import Config, ConfigError
-from . import CLEAN
+from . import CLEAN, write_file
 
 
 def add(commands: Any) -> None:
@@ -19,10 +19,30 @@ def add(commands: Any) -> None:
     parser.add_argument("--missing", action="store_true", help="only what that release does not support, or not in every form")
     parser.add_argument("--since", metavar="VERSION", help="only what is supported since this release or a later one")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="text (the default) or json")
+    parser.add_argument(
+        "--table", metavar="FILE", nargs="?", const="-",
+        help="write all, aten's operators too, as one page to FILE or standard output",
+    )
     parser.set_defaults(run=_operators, parser=parser)
 
 
 def _operators(arguments: argparse.Namespace) -> int:
+    return _list(arguments) if arguments.table is None else _table(arguments)
+
+
+def _table(arguments: argparse.Namespace) -> int:
+    from ..operators.table import render
+
+    if arguments.names or arguments.missing or arguments.torch or arguments.since or arguments.format != "text":
+        raise ConfigError("--table writes all names and releases, and the page filters them: give it nothing but FILE")
+    if arguments.table == "-":
+        sys.stdout.write(render())
+    else:
+        write_file(arguments.table, render(), "--table")
+    return CLEAN
+
+
+def _list(arguments: argparse.Namespace) -> int:
     from .. import operators
     from ..operators.forms import release_of, version
 

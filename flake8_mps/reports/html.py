@@ -31,8 +31,10 @@ OPEN = 40  # findings whose code is unfolded from the start: more make a page th
 
 def render(report: Report) -> str:
     page = Template(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
+    style = files("flake8_mps").joinpath("page.css").read_text(encoding="utf-8")
     numbered = list(enumerate(report.findings))
     return page.substitute(
+        style=style,
         summary=_summary(report),
         problems=_problems(report),
         todo=_todo(numbered),
